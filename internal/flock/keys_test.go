@@ -1,0 +1,63 @@
+package flock_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/csdb/csdb/internal/flock"
+	"github.com/csdb/csdb/model"
+)
+
+func TestKeysAreIndependent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	keys := flock.NewKeys(path)
+	a, err := keys.Lock(t.Context(), "a", flock.Exclusive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := keys.TryLock("b", flock.Exclusive)
+	if err != nil || b == nil {
+		t.Fatalf("another key is locked too: %v", err)
+	}
+	again, err := flock.NewKeys(path).TryLock("a", flock.Shared)
+	if err != nil || again != nil {
+		t.Fatalf("the key could be locked twice (%v)", err)
+	}
+	a.Unlock()
+	again, err = keys.TryLock("a", flock.Shared)
+	if err != nil || again == nil {
+		t.Fatalf("the key stays locked: %v", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() != 0 {
+		t.Errorf("the lock file is not empty: %v", err)
+	}
+}
+
+func TestKeyLockWaitsAndCanBeGivenUp(t *testing.T) {
+	keys := flock.NewKeys(filepath.Join(t.TempDir(), "keys"))
+	held, err := keys.Lock(t.Context(), "k", flock.Shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := keys.Lock(ctx, "k", flock.Exclusive); !errors.Is(err, model.ErrBusy) {
+		t.Fatalf("got %v", err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		lock, err := keys.Lock(t.Context(), "k", flock.Exclusive)
+		if err == nil {
+			lock.Unlock()
+		}
+		done <- err
+	}()
+	held.Unlock()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}

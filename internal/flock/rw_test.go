@@ -1,0 +1,214 @@
+package flock_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/csdb/csdb/internal/flock"
+	"github.com/csdb/csdb/model"
+)
+
+// alone are the hooks of a user who shares the lock with nobody in his
+// process.
+func alone() flock.Hooks {
+	idle := make(chan struct{})
+	close(idle)
+	return flock.Hooks{
+		Join:   func() bool { return false },
+		Idle:   func() <-chan struct{} { return idle },
+		Opened: func() error { return nil },
+	}
+}
+
+func openRW(t *testing.T, path string) *flock.RW {
+	t.Helper()
+	l, err := flock.OpenRW(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
+func acquire(t *testing.T, l *flock.RW, mode flock.Mode) {
+	t.Helper()
+	if err := l.Acquire(t.Context(), mode, alone()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waits starts an Acquire and checks that it does not come through.
+func waits(t *testing.T, ctx context.Context, l *flock.RW, mode flock.Mode) <-chan error {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- l.Acquire(ctx, mode, alone()) }()
+	select {
+	case err := <-done:
+		t.Fatalf("acquired, or failed at once: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	return done
+}
+
+func TestReadersShareAndWritersExclude(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	reader, other, writer := openRW(t, path), openRW(t, path), openRW(t, path)
+
+	acquire(t, reader, flock.Shared)
+	acquire(t, other, flock.Shared)
+	done := waits(t, t.Context(), writer, flock.Exclusive)
+	reader.Release()
+	other.Release()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	done = waits(t, t.Context(), reader, flock.Shared)
+	writer.Release()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReaderStaysBehindWaitingWriter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	first, writer, late := openRW(t, path), openRW(t, path), openRW(t, path)
+
+	acquire(t, first, flock.Shared)
+	writing := waits(t, t.Context(), writer, flock.Exclusive)
+	reading := waits(t, t.Context(), late, flock.Shared)
+	first.Release()
+	if err := <-writing; err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-reading:
+		t.Fatal("a reader passed the writer")
+	case <-time.After(20 * time.Millisecond):
+	}
+	writer.Release()
+	if err := <-reading; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOverlappingReadersDoNotStarveWriter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 4 {
+		l := openRW(t, path)
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := l.Acquire(t.Context(), flock.Shared, alone()); err != nil {
+					t.Error(err)
+					return
+				}
+				time.Sleep(2 * time.Millisecond)
+				l.Release()
+			}
+		})
+	}
+	writer := openRW(t, path)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for range 20 {
+		if err := writer.Acquire(ctx, flock.Exclusive, alone()); err != nil {
+			t.Error(err)
+			break
+		}
+		writer.Release()
+	}
+	close(stop)
+	readers.Wait()
+}
+
+func TestWaitEndsWithContextAndNamesHolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	holder, waiter := openRW(t, path), openRW(t, path)
+	acquire(t, holder, flock.Exclusive)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	err := waiter.Acquire(ctx, flock.Shared, alone())
+	if !errors.Is(err, model.ErrBusy) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v", err)
+	}
+	var busy *flock.BusyError
+	if !errors.As(err, &busy) || len(busy.Holders) == 0 || busy.Holders[0].PID != os.Getpid() {
+		t.Fatalf("the holder is not named: %v", err)
+	}
+	if !strings.Contains(err.Error(), "flock.test") {
+		t.Errorf("the command of the holder is not named: %v", err)
+	}
+}
+
+func TestCustomCauseIsStillBusy(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	holder, waiter := openRW(t, path), openRW(t, path)
+	acquire(t, holder, flock.Exclusive)
+	why := errors.New("shutting down")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	done := waits(t, ctx, waiter, flock.Exclusive)
+	cancel(why)
+	if err := <-done; !errors.Is(err, model.ErrBusy) || !errors.Is(err, why) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// A wait that was given up must neither keep the lock when its turn comes nor
+// keep others of its process out.
+func TestAbandonedWaitLeavesNothingBehind(t *testing.T) {
+	for _, name := range []string{"in front of the turnstile", "in front of the lock"} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "lock")
+			holder, between, waiter := openRW(t, path), openRW(t, path), openRW(t, path)
+			acquire(t, holder, flock.Exclusive)
+			var blocked <-chan error
+			if name == "in front of the turnstile" {
+				blocked = waits(t, t.Context(), between, flock.Exclusive)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			abandoned := waits(t, ctx, waiter, flock.Exclusive)
+			cancel()
+			if err := <-abandoned; !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			again := waits(t, t.Context(), waiter, flock.Shared)
+			holder.Release()
+			if blocked != nil {
+				if err := <-blocked; err != nil {
+					t.Fatal(err)
+				}
+				between.Release()
+			}
+			if err := <-again; err != nil {
+				t.Fatal(err)
+			}
+			waiter.Release()
+			acquire(t, holder, flock.Exclusive)
+		})
+	}
+}
+
+func TestFailureOfOpenedReleasesTheLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	l, other := openRW(t, path), openRW(t, path)
+	hooks := alone()
+	broken := errors.New("broken")
+	hooks.Opened = func() error { return broken }
+	if err := l.Acquire(t.Context(), flock.Exclusive, hooks); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	acquire(t, other, flock.Exclusive)
+}

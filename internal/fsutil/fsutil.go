@@ -1,0 +1,92 @@
+// Package fsutil has the few steps that make files durable: written, synced
+// and then given their names, so that after a power cut a file is there whole
+// or not at all.
+package fsutil
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// TempPrefix begins the names of files that are not finished. The rest of the
+// name is random.
+const TempPrefix = ".tmp-"
+
+// TempName returns a random name for a file that is not finished.
+func TempName() string { return TempPrefix + rand.Text() }
+
+// WriteFile makes the file path with the given content durably. A file that
+// exists is replaced in one step.
+func WriteFile(path string, content []byte, mode os.FileMode) (err error) {
+	temp := filepath.Join(filepath.Dir(path), TempName())
+	defer func() {
+		if err != nil {
+			_ = os.Remove(temp)
+		}
+	}()
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_CLOEXEC, mode)
+	if err != nil {
+		return err
+	}
+	_, errWrite := f.Write(content)
+	if err := errors.Join(errWrite, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+// SyncDir makes the names in a directory durable.
+func SyncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// MakeDirs makes a directory and its missing parents, durably, with the given
+// mode whatever the umask says.
+func MakeDirs(path string, mode os.FileMode) error {
+	if info, err := os.Stat(path); err == nil {
+		if !info.IsDir() {
+			return &os.PathError{Op: "mkdir", Path: path, Err: unix.ENOTDIR}
+		}
+		return nil
+	}
+	parent := filepath.Dir(path)
+	if parent != path {
+		if err := MakeDirs(parent, mode); err != nil {
+			return err
+		}
+	}
+	switch err := os.Mkdir(path, mode); {
+	case errors.Is(err, os.ErrExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return errors.Join(os.Chmod(path, mode), SyncDir(parent))
+}
+
+// SyncFS makes everything in the file system that path lies in durable
+// (syncfs(2)). It waits for what other programs wrote there too, but for many
+// files it is far cheaper than syncing each.
+func SyncFS(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	if err := unix.Syncfs(int(dir.Fd())); err != nil {
+		return fmt.Errorf("syncfs %s: %w", path, err)
+	}
+	return nil
+}
