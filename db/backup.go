@@ -1,0 +1,54 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/csdb/csdb/internal/fsutil"
+	"github.com/csdb/csdb/model"
+)
+
+// Backup makes a copy of the database as it is at this moment, while others go
+// on using it. Writers wait as long as copying the file takes, which on a file
+// system with reflinks is no time at all. The copy gets the name path only
+// when it is complete, durable, and its pages have been checked; a file of that
+// name that exists is not replaced.
+func (db *DB) Backup(ctx context.Context, path string) (err error) {
+	temp := filepath.Join(filepath.Dir(path), fsutil.TempName())
+	defer func() { _ = os.Remove(temp) }()
+	if err := db.copyTo(ctx, temp); err != nil {
+		return fmt.Errorf("backup of %s: %w", db.Path(), err)
+	}
+	report, err := CheckFile(ctx, temp)
+	if err != nil {
+		return fmt.Errorf("backup of %s: %w", db.Path(), err)
+	}
+	if len(report.Problems) > 0 {
+		return &DamageError{Path: db.Path(), Err: fmt.Errorf("backup: %s", report.Problems[0])}
+	}
+	if err := os.Link(temp, path); errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("backup %s: %w", path, model.ErrExists)
+	} else if err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	return fsutil.SyncDir(filepath.Dir(path))
+}
+
+// copyTo writes a copy of the database to a new file.
+func (db *DB) copyTo(ctx context.Context, path string) (err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	err = db.View(ctx, func(tx *ReadTx) error {
+		_, err := tx.bolt.WriteTo(f)
+		return err
+	})
+	return errors.Join(err, f.Chmod(0o600), f.Sync())
+}

@@ -1,0 +1,48 @@
+package db
+
+import "github.com/csdb/csdb/model"
+
+var containers = objects[model.Container]{
+	table: table[model.Container]{bucketContainers},
+	kind:  model.KindContainer,
+	head: func(c *model.Container) head {
+		return head{string(c.ID), &c.Names, &c.Created, &c.Seq, &c.Metadata}
+	},
+	links: containerLinks,
+}
+
+// Container returns a container by its ID.
+func (tx *ReadTx) Container(id model.ContainerID) (*model.Container, error) {
+	return containers.load(tx, string(id))
+}
+
+// Containers returns all containers in the order of their creation. If some
+// records are damaged, it returns the others, and an error that matches
+// model.ErrCorrupt.
+func (tx *ReadTx) Containers() ([]*model.Container, error) { return containers.list(tx) }
+
+// ContainersOfLayer returns the containers whose own layer it is. There is at
+// most one unless the database is damaged.
+func (tx *ReadTx) ContainersOfLayer(id model.LayerID) ([]model.ContainerID, error) {
+	return idsWith[model.ContainerID](tx, bucketLayerContainers, string(id))
+}
+
+// ContainersOfImage returns the containers that were made from the image.
+func (tx *ReadTx) ContainersOfImage(id model.ImageID) ([]model.ContainerID, error) {
+	return idsWith[model.ContainerID](tx, bucketImageContainers, string(id))
+}
+
+// CreateContainer stores a new container. Its image and its layer need not
+// have records.
+func (tx *Tx) CreateContainer(c *model.Container) error { return containers.create(tx, c) }
+
+// UpdateContainer replaces the record of a container by what fn makes of it.
+func (tx *Tx) UpdateContainer(op Op, id model.ContainerID, fn func(*model.Container) error) (*model.Container, error) {
+	return containers.update(tx, op, string(id), fn)
+}
+
+// DeleteContainer removes a container and its data items. It returns the
+// record and the content files that nothing refers to any more.
+func (tx *Tx) DeleteContainer(id model.ContainerID) (*model.Container, []model.Content, error) {
+	return containers.delete(tx, string(id))
+}

@@ -1,0 +1,282 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+
+	"github.com/csdb/csdb/internal/flock"
+	"github.com/csdb/csdb/internal/fsutil"
+	"github.com/csdb/csdb/model"
+)
+
+// Names of files in the root of a store.
+const (
+	// FileName is the database.
+	FileName = "csdb.db"
+	// MarkerName is the marker beside it.
+	MarkerName = "csdb.id"
+	// LockName is the lock that is taken before the database is opened. Its
+	// turnstile has ".queue" appended.
+	LockName = "csdb.lock"
+)
+
+// Options say how a database is used. The zero value is right for a store that
+// must survive a power cut.
+type Options struct {
+	// ReadOnly refuses writing transactions, and creates nothing.
+	ReadOnly bool
+	// NoSync does without syncing commits to disk. A crash of the machine may
+	// then destroy the database.
+	NoSync bool
+	// JournalLimit is how many entries the journal keeps; 0 means
+	// DefaultJournalLimit.
+	JournalLimit int
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// DB is the database of a store. It may be used by several goroutines, and by
+// several processes at the same time. A process may open it more than once.
+type DB struct {
+	file    *file
+	options Options
+}
+
+// Open opens the database in the directory root. It returns an error that
+// matches fs.ErrNotExist if there is no store there, and one that matches
+// model.ErrCorrupt if there ought to be one. A database with an older schema is
+// migrated, unless it is opened read-only.
+func Open(ctx context.Context, root string, options Options) (*DB, error) {
+	db, err := prepare(root, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.check(ctx); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// prepare finds the database and its lock.
+func prepare(root string, options Options) (*DB, error) {
+	path := filepath.Join(root, FileName)
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		if id, errMarker := readMarker(path); errMarker != nil || id != "" {
+			return nil, fmt.Errorf("%w: %s is missing, though %s says that the store %s is here; bring the database back from a backup",
+				model.ErrCorrupt, path, markerPath(path), id)
+		}
+		return nil, err
+	} else if err != nil {
+		return nil, err
+	}
+	if options.JournalLimit == 0 {
+		options.JournalLimit = DefaultJournalLimit
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	lock, err := openLock(root, options.ReadOnly)
+	if err != nil {
+		return nil, err
+	}
+	return &DB{file: newFile(path, lock, options.NoSync), options: options}, nil
+}
+
+// openLock opens the lock of the database. It returns nil if nobody can write
+// to the store, so that there is nothing to lock against, or if the store is
+// to be read only and has no lock files that could be used.
+func openLock(root string, readOnly bool) (*flock.RW, error) {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(root, &stat); err != nil {
+		return nil, fmt.Errorf("root %s: %w", root, err)
+	}
+	path := filepath.Join(root, LockName)
+	if stat.Flags&unix.ST_RDONLY != 0 {
+		return nil, nil //nolint:nilnil // The comment says what nil means.
+	}
+	if readOnly {
+		// Reading must not make files; a store that has been written to has them.
+		if _, err := os.Lstat(path); err != nil {
+			return nil, nil //nolint:nilerr,nilnil // See the comment.
+		}
+	}
+	lock, err := flock.OpenRW(path)
+	if readOnly && errors.Is(err, fs.ErrPermission) {
+		return nil, nil //nolint:nilnil // Somebody who may not lock may still read.
+	}
+	return lock, err
+}
+
+// check looks whether the database can be used, and migrates it if need be.
+func (db *DB) check(ctx context.Context) error {
+	var info *Info
+	err := db.View(ctx, func(tx *ReadTx) (err error) {
+		info, err = tx.Info()
+		return err
+	})
+	if errors.Is(err, errOutdated) && !db.options.ReadOnly {
+		if err := db.migrate(ctx); err != nil {
+			return err
+		}
+		return db.check(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	marked, err := readMarker(db.file.path)
+	switch {
+	case err != nil && !errors.Is(err, model.ErrCorrupt):
+		return err
+	case marked == info.UUID:
+		return nil
+	case marked != "":
+		return fmt.Errorf("%w: the database %s belongs to the store %s, but %s names the store %s",
+			model.ErrCorrupt, db.file.path, info.UUID, markerPath(db.file.path), marked)
+	case db.file.lock == nil || db.options.ReadOnly:
+		return nil
+	}
+	// Lost, or its author died between the two files.
+	return writeMarker(db.file.path, info.UUID)
+}
+
+// migrate brings the schema up to date.
+func (db *DB) migrate(ctx context.Context) error {
+	return db.file.update(ctx, func(bolt *bbolt.Tx, space *space) (bool, error) {
+		return db.run(bolt, space, func(tx *Tx) error { return migrate(tx, migrations, SchemaVersion) })
+	})
+}
+
+// Create makes an empty database for a store with the given driver in the
+// directory root, and opens it. If there is one already it returns an error
+// that matches model.ErrExists.
+func Create(ctx context.Context, root, driver string, options Options) (*DB, error) {
+	path := filepath.Join(root, FileName)
+	if id, err := readMarker(path); err != nil || id != "" {
+		return nil, fmt.Errorf("%s: %w", markerPath(path), errors.Join(model.ErrExists, err))
+	}
+	temp := filepath.Join(root, fsutil.TempName())
+	defer func() { _ = os.Remove(temp) }()
+	if err := writeEmpty(temp, driver, options); err != nil {
+		return nil, fmt.Errorf("database %s: %w", path, classify(path, err))
+	}
+	// Unlike a rename this fails if somebody else was faster.
+	if err := os.Link(temp, path); errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("database %s: %w", path, model.ErrExists)
+	} else if err != nil {
+		return nil, err
+	}
+	if err := fsutil.SyncDir(root); err != nil {
+		return nil, err
+	}
+	return Open(ctx, root, options)
+}
+
+// writeEmpty makes a database file without objects.
+func writeEmpty(path, driver string, options Options) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
+		return err
+	}
+	bolt, err := bbolt.Open(path, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, NoSync: options.NoSync})
+	if err != nil {
+		return err
+	}
+	now := time.Now
+	if options.Now != nil {
+		now = options.Now
+	}
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return errors.Join(err, bolt.Close())
+	}
+	info := Info{UUID: id.String(), Created: now().UTC(), Driver: driver}
+	err = bolt.Update(func(tx *bbolt.Tx) error { return initialize(tx, path, &info) })
+	return errors.Join(err, bolt.Close())
+}
+
+// initialize fills an empty file with the buckets of the schema.
+func initialize(bolt *bbolt.Tx, path string, info *Info) error {
+	root, err := bolt.CreateBucket([]byte(rootBucket))
+	if err != nil {
+		return err
+	}
+	for _, name := range buckets {
+		if _, err := root.CreateBucket([]byte(name)); err != nil {
+			return err
+		}
+	}
+	tx := &Tx{ReadTx: ReadTx{path: path, bolt: bolt, root: root}, space: &space{}}
+	version := uint64(SchemaVersion)
+	return errors.Join(schemas.put(tx, keySchema, &version), infos.put(tx, keyInfo, info), tx.saveUsage())
+}
+
+// Close ends the use of the database. Transactions that run come to their end.
+func (db *DB) Close() { db.file.close() }
+
+// Path returns the path of the database file.
+func (db *DB) Path() string { return db.file.path }
+
+// View runs fn in a transaction that only reads. It sees one consistent state,
+// and nobody waits for it longer than it takes. fn must not begin another
+// transaction; that fails with model.ErrNested.
+func (db *DB) View(ctx context.Context, fn func(*ReadTx) error) error {
+	return db.file.view(ctx, func(bolt *bbolt.Tx) error {
+		tx, err := newReadTx(db.file.path, bolt)
+		if err != nil {
+			return err
+		}
+		defer tx.end()
+		if err := tx.checkSchema(); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}
+
+// Update runs fn in a transaction that may write, and commits it if fn returns
+// nil. While it runs everybody else who wants to write waits, so fn must not
+// do anything that takes long. An error for which IsUnknown is true means that
+// the commit itself failed and the outcome has to be looked up.
+func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
+	if db.options.ReadOnly {
+		return fmt.Errorf("database %s: %w", db.file.path, model.ErrStoreIsReadOnly)
+	}
+	return db.file.update(ctx, func(bolt *bbolt.Tx, space *space) (bool, error) {
+		return db.run(bolt, space, func(tx *Tx) error {
+			if err := tx.checkSchema(); err != nil {
+				return err
+			}
+			return fn(tx)
+		})
+	})
+}
+
+// run runs fn with a transaction of ours around one of bbolt.
+func (db *DB) run(bolt *bbolt.Tx, space *space, fn func(*Tx) error) (changed bool, err error) {
+	read, err := newReadTx(db.file.path, bolt)
+	if err != nil {
+		return false, err
+	}
+	tx, err := newTx(read, space, db.options.Now(), db.options.JournalLimit)
+	if err != nil {
+		return false, err
+	}
+	defer tx.end()
+	if err := fn(tx); err != nil {
+		return false, err
+	}
+	return tx.finish()
+}

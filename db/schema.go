@@ -1,0 +1,104 @@
+package db
+
+import (
+	"encoding/binary"
+	"strings"
+
+	"github.com/csdb/csdb/model"
+)
+
+// SchemaVersion is the version of the schema that this program writes. The
+// history of versions is in the package comment.
+const SchemaVersion = 1
+
+// rootBucket contains everything. Its name changes only if programs that know
+// an older schema could not even find out that they do not know the new one.
+const rootBucket = "v1"
+
+// bucket is the name of a bucket below the root bucket.
+type bucket string
+
+// The buckets. The package comment draws what is in them.
+const (
+	bucketStore      bucket = "store"
+	bucketLayers     bucket = "layers"
+	bucketImages     bucket = "images"
+	bucketContainers bucket = "containers"
+
+	bucketLayerNames     bucket = "names/layer"
+	bucketImageNames     bucket = "names/image"
+	bucketContainerNames bucket = "names/container"
+
+	bucketLayerData     bucket = "data/layer"
+	bucketImageData     bucket = "data/image"
+	bucketContainerData bucket = "data/container"
+
+	bucketChildren         bucket = "index/children"
+	bucketLayerImages      bucket = "index/layer-images"
+	bucketLayerContainers  bucket = "index/layer-containers"
+	bucketImageContainers  bucket = "index/image-containers"
+	bucketDiffDigest       bucket = "index/digest/diff"
+	bucketCompressedDigest bucket = "index/digest/compressed"
+	bucketTOCDigest        bucket = "index/digest/toc"
+	bucketImageDigest      bucket = "index/digest/image"
+	bucketFiles            bucket = "index/files"
+
+	bucketUses    bucket = "uses"
+	bucketTrash   bucket = "trash"
+	bucketJournal bucket = "journal"
+	bucketApps    bucket = "apps"
+)
+
+// buckets lists all buckets below the root bucket.
+var buckets = []bucket{
+	bucketStore, bucketLayers, bucketImages, bucketContainers,
+	bucketLayerNames, bucketImageNames, bucketContainerNames,
+	bucketLayerData, bucketImageData, bucketContainerData,
+	bucketChildren, bucketLayerImages, bucketLayerContainers, bucketImageContainers,
+	bucketDiffDigest, bucketCompressedDigest, bucketTOCDigest, bucketImageDigest, bucketFiles,
+	bucketUses, bucketTrash, bucketJournal, bucketApps,
+}
+
+// Keys in bucketStore.
+const (
+	keySchema = "schema"
+	keyInfo   = "info"
+	keyUsage  = "usage"
+)
+
+// separator stands between the parts of a key. No ID, name or digest contains
+// it.
+const separator = "\x00"
+
+// joinKey makes a key of several parts.
+func joinKey(parts ...string) string { return strings.Join(parts, separator) }
+
+// lastPart returns the part of a key behind its first separator.
+func lastPart(key []byte) string {
+	_, last, _ := strings.Cut(string(key), separator)
+	return last
+}
+
+// seqKey makes a key that sorts by number.
+func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+
+// namesOf returns the bucket of the names of a kind.
+func namesOf(kind model.Kind) bucket {
+	return map[model.Kind]bucket{
+		model.KindLayer: bucketLayerNames, model.KindImage: bucketImageNames, model.KindContainer: bucketContainerNames,
+	}[kind]
+}
+
+// dataOf returns the bucket of the data items of a kind.
+func dataOf(kind model.Kind) bucket {
+	return map[model.Kind]bucket{
+		model.KindLayer: bucketLayerData, model.KindImage: bucketImageData, model.KindContainer: bucketContainerData,
+	}[kind]
+}
+
+// recordsOf returns the bucket of the records of a kind.
+func recordsOf(kind model.Kind) bucket {
+	return map[model.Kind]bucket{
+		model.KindLayer: bucketLayers, model.KindImage: bucketImages, model.KindContainer: bucketContainers,
+	}[kind]
+}
