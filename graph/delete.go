@@ -1,0 +1,108 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/csdb/csdb/graph/content"
+	"github.com/csdb/csdb/model"
+)
+
+// Delete deletes an object without asking whether something needs it: a
+// container with its layer, an image without its layers, a layer even if
+// others are on top of it. What referred to it then refers to nothing.
+func (tx *Tx) Delete(id model.ID) error {
+	switch id := id.(type) {
+	case model.ContainerID:
+		return tx.DeleteContainer(id)
+	case model.ImageID:
+		_, files, err := tx.db.DeleteImage(id)
+		if err != nil {
+			return err
+		}
+		return errors.Join(tx.trashContents(files, id), tx.trashUserDir(id))
+	case model.LayerID:
+		return tx.deleteLayer(id)
+	}
+	return fmt.Errorf("%w: object %s has no kind", model.ErrInvalid, id)
+}
+
+// Delete is Tx.Delete in a transaction of its own.
+func (s *Store) Delete(ctx context.Context, id model.ID) error {
+	return s.Update(ctx, func(tx *Tx) error { return tx.Delete(id) })
+}
+
+// trashUserDir notes that the directory of an object goes whose contents
+// belong to whoever uses the store, if there is one. The one in the run root
+// goes with it.
+func (tx *Tx) trashUserDir(id model.ID) error {
+	path := content.UserDir(tx.store.info.Driver, id.Kind(), id.String())
+	tx.then = append(tx.then, func(context.Context) error {
+		return os.RemoveAll(filepath.Join(tx.store.options.RunRoot, filepath.Dir(path)))
+	})
+	exists, err := tx.store.files.Exists(path)
+	if err != nil || !exists {
+		return err
+	}
+	return tx.addTrash(userDir(path, id))
+}
+
+// wipeBatch is how many objects one transaction of Wipe deletes, so that
+// others who want to write need not wait for all of it.
+const wipeBatch = 200
+
+// Wipe deletes all containers, images and layers, unmounts what is mounted, and
+// removes everything else that is in the directories of the store.
+func (s *Store) Wipe(ctx context.Context) error {
+	if err := s.writable(); err != nil {
+		return err
+	}
+	for {
+		done, err := update(ctx, s, (*Tx).wipeSome)
+		if err != nil {
+			return err
+		}
+		if done {
+			break
+		}
+	}
+	_, err := s.Recover(ctx)
+	return err
+}
+
+// wipeSome deletes some objects, users before what they use.
+func (tx *Tx) wipeSome() (done bool, err error) {
+	containers, err := tx.db.Containers()
+	if err != nil {
+		return false, err
+	}
+	images, err := tx.db.Images()
+	if err != nil {
+		return false, err
+	}
+	layers, err := tx.db.Layers()
+	if err != nil {
+		return false, err
+	}
+	var ids []model.ID
+	for _, c := range containers {
+		ids = append(ids, c.ID)
+	}
+	for _, i := range images {
+		ids = append(ids, i.ID)
+	}
+	for _, l := range slices.Backward(layers) {
+		ids = append(ids, l.ID)
+	}
+	for _, id := range ids[:min(len(ids), wipeBatch)] {
+		// The layers of the containers have gone with them.
+		if err := tx.Delete(id); err != nil && !errors.Is(err, model.ErrNotFound) {
+			return false, err
+		}
+	}
+	return len(ids) <= wipeBatch, nil
+}

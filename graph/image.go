@@ -1,0 +1,153 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/csdb/csdb/model"
+)
+
+// ImageSpec says what a new image shall be. All of it is optional.
+type ImageSpec struct {
+	// ID is the image's ID; one is generated if it is empty.
+	ID model.ImageID
+	// TopLayer is the image's top layer, or "" for an image without layers.
+	TopLayer model.LayerID
+	// Names are given to the image; they must be free.
+	Names []string
+	// NamesHistory lists names that the image had before.
+	NamesHistory []string
+	// Digest is a digest by which the image can be found, in addition to
+	// those of its manifests.
+	Digest   digest.Digest
+	Metadata string
+	// Created is when the image was made; the zero time means now.
+	Created time.Time
+	Flags   map[string]any
+}
+
+// CreateImage makes an image.
+func (tx *Tx) CreateImage(spec ImageSpec) (*model.Image, error) {
+	if spec.ID == "" {
+		spec.ID = model.NewImageID()
+	}
+	if spec.Digest != "" {
+		if err := spec.Digest.Validate(); err != nil {
+			return nil, model.OnObject(model.KindImage, spec.ID, fmt.Errorf("digest %q: %w: %w", spec.Digest, model.ErrInvalid, err))
+		}
+	}
+	if spec.TopLayer != "" {
+		if _, err := tx.db.Layer(spec.TopLayer); err != nil {
+			return nil, model.OnObject(model.KindImage, spec.ID, fmt.Errorf("top layer: %w", err))
+		}
+	}
+	i := &model.Image{
+		ID: spec.ID, Names: spec.Names, NamesHistory: spec.NamesHistory, Created: spec.Created,
+		TopLayer: spec.TopLayer, Digest: spec.Digest, Metadata: spec.Metadata, Flags: spec.Flags,
+	}
+	if err := tx.db.CreateImage(i); err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+// DeleteImage deletes an image that no container uses, and those of its layers
+// that nothing else needs: the mapped variants of the top layer, the top layer,
+// its parent and so on up to the first layer that is a container's, a top layer
+// of another image, or has other children. It returns the IDs of the layers in
+// that order. Their content goes after the commit.
+func (tx *Tx) DeleteImage(id model.ImageID) ([]model.LayerID, error) {
+	layers, err := tx.LayersOnlyOf(id)
+	if err != nil {
+		return nil, err
+	}
+	_, files, err := tx.db.DeleteImage(id)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(tx.trashContents(files, id), tx.trashUserDir(id)); err != nil {
+		return nil, err
+	}
+	for _, layer := range layers {
+		if err := tx.deleteLayer(layer); err != nil {
+			return nil, err
+		}
+	}
+	return layers, nil
+}
+
+// LayersOnlyOf returns the layers that DeleteImage would delete together with
+// the image, or the error that it would return.
+func (tx *ReadTx) LayersOnlyOf(id model.ImageID) ([]model.LayerID, error) {
+	image, err := tx.db.Image(id)
+	if err != nil {
+		if errors.Is(err, model.ErrNotFound) {
+			err = model.OnObject(model.KindImage, id, model.ErrNotAnImage)
+		}
+		return nil, err
+	}
+	users, err := tx.db.ContainersOfImage(id)
+	if err != nil {
+		return nil, err
+	}
+	if len(users) > 0 {
+		return nil, model.OnObject(model.KindImage, id, fmt.Errorf("%w: %v", model.ErrImageUsedByContainer, users))
+	}
+	doomed := slices.Clone(image.MappedTopLayers)
+	for layer := image.TopLayer; layer != ""; {
+		record, err := tx.db.Layer(layer)
+		if errors.Is(err, model.ErrNotFound) {
+			break // deleted by force
+		}
+		if err != nil {
+			return nil, err
+		}
+		needed, err := tx.neededWithout(layer, id, doomed)
+		if err != nil {
+			return nil, err
+		}
+		if needed {
+			break
+		}
+		doomed = append(doomed, layer)
+		layer = record.Parent
+	}
+	// What has been deleted by force need not be deleted again.
+	return slices.DeleteFunc(doomed, func(l model.LayerID) bool {
+		_, err := tx.db.Uses(l)
+		return errors.Is(err, model.ErrNotFound)
+	}), nil
+}
+
+// neededWithout tells whether a layer would still be needed without the given
+// image and the given layers.
+func (tx *ReadTx) neededWithout(layer model.LayerID, image model.ImageID, doomed []model.LayerID) (bool, error) {
+	containers, err := tx.db.ContainersOfLayer(layer)
+	if err != nil || len(containers) > 0 {
+		return len(containers) > 0, err
+	}
+	images, err := tx.db.ImagesOfLayer(layer)
+	if err != nil {
+		return false, err
+	}
+	if slices.ContainsFunc(images, func(user model.ImageID) bool { return user != image }) {
+		return true, nil
+	}
+	children, err := tx.db.Children(layer)
+	return slices.ContainsFunc(children, func(child model.LayerID) bool { return !slices.Contains(doomed, child) }), err
+}
+
+// CreateImage is Tx.CreateImage in a transaction of its own.
+func (s *Store) CreateImage(ctx context.Context, spec ImageSpec) (*model.Image, error) {
+	return update(ctx, s, func(tx *Tx) (*model.Image, error) { return tx.CreateImage(spec) })
+}
+
+// DeleteImage is Tx.DeleteImage in a transaction of its own.
+func (s *Store) DeleteImage(ctx context.Context, id model.ImageID) ([]model.LayerID, error) {
+	return update(ctx, s, func(tx *Tx) ([]model.LayerID, error) { return tx.DeleteImage(id) })
+}

@@ -1,0 +1,218 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/model"
+)
+
+// LayerSpec says what a new layer shall be. All of it is optional.
+type LayerSpec struct {
+	// ID is the layer's ID; one is generated if it is empty.
+	ID model.LayerID
+	// Parent is the layer below, or "" for a base layer.
+	Parent model.LayerID
+	// StagedParent is the layer below if that is staged and not committed yet.
+	// It takes the place of Parent for StageLayer.
+	StagedParent *StagedLayer
+	// Names are given to the layer; they must be free.
+	Names    []string
+	Metadata string
+	Flags    map[string]any
+	// Writable marks a layer that is going to be written to by hand.
+	Writable bool
+	// MountLabel is the SELinux label for mounts of the layer.
+	MountLabel string
+	// StorageOpt are options of the driver for a writable layer.
+	StorageOpt map[string]string
+
+	// Digest and CompressedDigest are what a staged diff must have in its
+	// uncompressed form and as it is received; anything else is refused.
+	Digest, CompressedDigest digest.Digest
+}
+
+// record returns the record of a layer without content.
+func (spec LayerSpec) record() *model.Layer {
+	id := spec.ID
+	if id == "" {
+		id = model.NewLayerID()
+	}
+	return &model.Layer{
+		ID: id, Parent: spec.Parent, Names: spec.Names, Metadata: spec.Metadata, Flags: spec.Flags,
+		Writable: spec.Writable, MountLabel: spec.MountLabel, StorageOpt: spec.StorageOpt,
+	}
+}
+
+// CreateLayer makes an empty layer. It costs nothing on disk until it is first
+// needed.
+func (tx *Tx) CreateLayer(spec LayerSpec) (*model.Layer, error) {
+	if spec.StagedParent != nil {
+		return nil, fmt.Errorf("%w: an empty layer cannot have a staged parent", model.ErrInvalid)
+	}
+	l := spec.record()
+	if l.Parent != "" {
+		if _, err := tx.parent(l.Parent); err != nil {
+			return nil, err
+		}
+	}
+	if err := tx.db.CreateLayer(l); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// parent returns a layer that is to become the parent of another one.
+func (tx *ReadTx) parent(id model.LayerID) (*model.Layer, error) {
+	l, err := tx.db.Layer(id)
+	if err != nil {
+		return nil, fmt.Errorf("parent: %w", err)
+	}
+	owners, err := tx.db.ContainersOfLayer(id)
+	if err == nil && len(owners) > 0 {
+		err = model.OnObject(model.KindLayer, id, fmt.Errorf("%w: %s", model.ErrParentIsContainer, owners[0]))
+	}
+	return l, err
+}
+
+// AddLayer makes a staged layer part of the store and returns it. If there is a
+// layer with its ID already, it returns that one and an error that matches
+// model.ErrDuplicateID: whoever only wants the layer to be there can go on with
+// it. If the parent is not the very layer that it was staged on, the error
+// matches model.ErrStagedOnOtherParent, and it has to be staged again.
+func (tx *Tx) AddLayer(staged *StagedLayer) (*model.Layer, error) {
+	l := staged.Layer()
+	if existing, err := tx.db.Layer(l.ID); err == nil {
+		return existing, model.OnObject(model.KindLayer, l.ID, model.ErrDuplicateID)
+	} else if !errors.Is(err, model.ErrNotFound) {
+		return nil, err
+	}
+	if l.Parent != "" {
+		parent, err := tx.parent(l.Parent)
+		if err != nil {
+			return nil, err
+		}
+		if !parent.Made || parent.DriverDir() != staged.parentDir {
+			return nil, model.OnObject(model.KindLayer, l.ID, model.ErrStagedOnOtherParent)
+		}
+	}
+	if err := tx.enter(staged.claims...); err != nil {
+		return nil, model.OnObject(model.KindLayer, l.ID, err)
+	}
+	if err := tx.db.CreateLayer(l); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// DeleteLayer deletes a layer that nothing uses: one that has no children, is
+// not the top layer of an image, and belongs to no container. Its content goes
+// after the commit. Images of which it is a mapped top layer forget it.
+func (tx *Tx) DeleteLayer(id model.LayerID) error {
+	if _, err := tx.db.Layer(id); err != nil {
+		if errors.Is(err, model.ErrNotFound) {
+			err = model.OnObject(model.KindLayer, id, model.ErrNotALayer)
+		}
+		return err
+	}
+	if err := tx.layerUsed(id); err != nil {
+		return model.OnObject(model.KindLayer, id, err)
+	}
+	return tx.deleteLayer(id)
+}
+
+// layerUsed returns an error that names what uses a layer.
+func (tx *Tx) layerUsed(id model.LayerID) error {
+	children, err := tx.db.Children(id)
+	if err != nil {
+		return err
+	}
+	if len(children) > 0 {
+		return fmt.Errorf("%w: %v", model.ErrLayerHasChildren, children)
+	}
+	owners, err := tx.db.ContainersOfLayer(id)
+	if err != nil {
+		return err
+	}
+	if len(owners) > 0 {
+		// Scripts look for this order of words.
+		return fmt.Errorf("layer %s used by container %s: %w", id, owners[0], model.ErrLayerUsedByContainer)
+	}
+	images, err := tx.db.ImagesOfLayer(id)
+	if err != nil {
+		return err
+	}
+	for _, user := range images {
+		image, err := tx.db.Image(user)
+		if err != nil {
+			return err
+		}
+		if image.TopLayer == id {
+			return fmt.Errorf("layer %s used by image %s: %w", id, user, model.ErrLayerUsedByImage)
+		}
+	}
+	return nil
+}
+
+// deleteLayer deletes a layer whoever uses it.
+func (tx *Tx) deleteLayer(id model.LayerID) error {
+	images, err := tx.db.ImagesOfLayer(id)
+	if err != nil {
+		return err
+	}
+	for _, user := range images {
+		_, err := tx.db.UpdateImage(db.OpModify, user, func(i *model.Image) error {
+			i.MappedTopLayers = slices.DeleteFunc(i.MappedTopLayers, func(l model.LayerID) bool { return l == id })
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	l, files, err := tx.db.DeleteLayer(id)
+	if err != nil {
+		return err
+	}
+	if err := tx.trashContents(files, id); err != nil {
+		return err
+	}
+	if !l.Made {
+		return nil
+	}
+	return tx.addTrash(db.Trash{
+		Path: tx.store.layerPath(l.DriverDir()), Kind: db.TrashLayer, Dir: l.DriverDir(),
+		ObjectKind: model.KindLayer, ID: string(id),
+	})
+}
+
+// CreateLayer is Tx.CreateLayer in a transaction of its own.
+func (s *Store) CreateLayer(ctx context.Context, spec LayerSpec) (*model.Layer, error) {
+	return update(ctx, s, func(tx *Tx) (*model.Layer, error) { return tx.CreateLayer(spec) })
+}
+
+// ImportLayer stages a layer from a diff and commits it. If there is a layer
+// with its ID already, it returns that one and an error that matches
+// model.ErrDuplicateID.
+func (s *Store) ImportLayer(ctx context.Context, spec LayerSpec, diff io.Reader) (l *model.Layer, err error) {
+	staged, err := s.StageLayer(ctx, spec, diff)
+	if errors.Is(err, model.ErrDuplicateID) {
+		existing, errView := s.Layer(ctx, string(spec.ID))
+		return existing, errors.Join(err, errView)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { discardAfter(ctx, staged, &err) }()
+	return update(ctx, s, func(tx *Tx) (*model.Layer, error) { return tx.AddLayer(staged) })
+}
+
+// DeleteLayer is Tx.DeleteLayer in a transaction of its own.
+func (s *Store) DeleteLayer(ctx context.Context, id model.LayerID) error {
+	return s.Update(ctx, func(tx *Tx) error { return tx.DeleteLayer(id) })
+}

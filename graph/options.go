@@ -1,0 +1,77 @@
+package graph
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/csdb/csdb/drivers"
+	"github.com/csdb/csdb/drivers/builtin"
+	"github.com/csdb/csdb/model"
+)
+
+// Options say which store to open, and how. The zero value of a field is its
+// default.
+type Options struct {
+	// Root is the graph root, the directory for what is to last. Required.
+	Root string
+	// RunRoot is the run root, the directory for what need not survive a
+	// reboot; it is normally on a tmpfs. Required, unless ReadOnly is set.
+	RunRoot string
+
+	// Driver is the name of the graph driver. A store remembers its driver;
+	// opening it with another one fails. For a new store without a name the
+	// first driver that works is taken, see drivers.Registry.
+	Driver string
+	// DriverPriority is the order in which drivers are tried for a new store.
+	DriverPriority []string
+	// DriverOptions are options of the driver as key=value.
+	DriverOptions []string
+	// Drivers are those to choose from; nil means all that are built in.
+	Drivers drivers.Registry
+
+	// ReadOnly opens an existing store for reading. Nothing is written, not
+	// even a lock file, and no driver is needed.
+	ReadOnly bool
+	// NoSync does without making content and records durable. A crash of the
+	// machine may then destroy the store: for stores that are thrown away.
+	NoSync bool
+	// MaxLayerSize is the largest uncompressed diff that is accepted, in
+	// bytes; 0 means that only the disk is a limit.
+	MaxLayerSize int64
+
+	// Log gets what is repaired on the way and cannot be returned. Nil means
+	// logrus.StandardLogger().
+	Log logrus.FieldLogger
+}
+
+// complete checks the options and fills in defaults.
+func (o *Options) complete() error {
+	var faults []error
+	if o.Root == "" {
+		faults = append(faults, fmt.Errorf("graph root is not given: %w", model.ErrIncompleteOptions))
+	}
+	if o.RunRoot == "" && !o.ReadOnly {
+		faults = append(faults, fmt.Errorf("run root is not given: %w", model.ErrIncompleteOptions))
+	}
+	if o.MaxLayerSize < 0 {
+		faults = append(faults, fmt.Errorf("%w: maximum layer size %d is negative", model.ErrInvalid, o.MaxLayerSize))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return err
+	}
+	var errRoot, errRun error
+	o.Root, errRoot = filepath.Abs(o.Root)
+	if o.RunRoot != "" {
+		o.RunRoot, errRun = filepath.Abs(o.RunRoot)
+	}
+	if o.Drivers == nil {
+		o.Drivers = builtin.Registry()
+	}
+	if o.Log == nil {
+		o.Log = logrus.StandardLogger()
+	}
+	return errors.Join(errRoot, errRun)
+}

@@ -1,0 +1,187 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/graph/content"
+	"github.com/csdb/csdb/internal/flock"
+	"github.com/csdb/csdb/model"
+)
+
+// Recovered is what Recover found and removed. The paths are relative to the
+// root of the store.
+type Recovered struct {
+	Trash  []string // what was to be removed after a deletion
+	Staged []string // what a process had begun when it died
+	Strays []string // what nobody had noted
+	Busy   []string // what somebody is still at; it stays
+}
+
+// Recover removes what crashes have left over: the content of deleted objects,
+// what dead processes had begun, and everything else in the directories of the
+// store that has no record. What the store refers to, and what living processes
+// are making, is never touched. It may run at any time, also beside others. It
+// goes on after errors, and returns them all.
+func (s *Store) Recover(ctx context.Context) (*Recovered, error) {
+	if err := s.writable(); err != nil {
+		return nil, err
+	}
+	r := &Recovered{}
+	return r, errors.Join(s.recoverTrash(ctx, r), s.recoverStaged(ctx, r), s.recoverStrays(ctx, r))
+}
+
+// reapBatch is how many entries are removed from the trash at a time.
+const reapBatch = 100
+
+// recoverTrash removes everything in the trash.
+func (s *Store) recoverTrash(ctx context.Context, r *Recovered) error {
+	trash, err := view(ctx, s, func(tx *ReadTx) ([]db.Trash, error) { return tx.db.AllTrash() })
+	errs := []error{err}
+	for len(trash) > 0 {
+		batch := trash[:min(len(trash), reapBatch)]
+		trash = trash[len(batch):]
+		done, err := s.reap(ctx, batch)
+		errs = append(errs, err)
+		for _, t := range done {
+			r.Trash = append(r.Trash, t.Path)
+		}
+		if err == nil && len(done) < len(batch) {
+			for _, t := range batch {
+				if !containsTrash(done, t.Path) {
+					r.Busy = append(r.Busy, t.Path)
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func containsTrash(all []db.Trash, path string) bool {
+	for _, t := range all {
+		if t.Path == path {
+			return true
+		}
+	}
+	return false
+}
+
+// recoverStaged removes what was staged by processes that are dead.
+func (s *Store) recoverStaged(ctx context.Context, r *Recovered) error {
+	var staged []db.Staged
+	err := s.run.View(ctx, func(tx *db.RunTx) (err error) {
+		staged, err = tx.Staged()
+		return err
+	})
+	errs := []error{err}
+	for _, e := range staged {
+		outcome, err := s.removeStray(ctx, e)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("staged content %s: %w", e.Path, err))
+			continue
+		}
+		switch outcome {
+		case strayRemoved:
+			r.Staged = append(r.Staged, e.Path)
+		case strayBusy:
+			r.Busy = append(r.Busy, e.Path)
+			continue
+		case strayNeeded: // its author died before he could say that it is committed
+		}
+		errs = append(errs, s.run.Update(ctx, func(tx *db.RunTx) error { return tx.RemoveStaged(e.Path) }))
+	}
+	return errors.Join(errs...)
+}
+
+// outcome is what became of content that may be garbage.
+type outcome int
+
+const (
+	strayNeeded  outcome = iota // a record or a trash entry stands for it
+	strayRemoved                // it is gone
+	strayBusy                   // somebody is at work there
+)
+
+// removeStray removes the content at a path if nothing stands for it and nobody
+// is at work there. The lock is taken before the database is asked, so nobody
+// can make a record for it in between: whoever does so holds the lock.
+func (s *Store) removeStray(ctx context.Context, e db.Staged) (outcome, error) {
+	if err := context.Cause(ctx); err != nil {
+		return strayNeeded, err
+	}
+	lock, err := s.keys.TryLock(pathKey(e.Path), flock.Exclusive)
+	if err != nil {
+		return strayNeeded, err
+	}
+	if lock == nil {
+		return strayBusy, nil
+	}
+	defer lock.Unlock()
+	used, err := s.pathUsed(ctx, e.Kind, e.Path)
+	if err != nil || used {
+		return strayNeeded, err
+	}
+	return strayRemoved, s.removeContent(ctx, e.Kind, e.Path, e.Dir)
+}
+
+// recoverStrays removes everything in the directories of the store that has no
+// record.
+func (s *Store) recoverStrays(ctx context.Context, r *Recovered) error {
+	strays, err := s.strays(ctx)
+	errs := []error{err}
+	for _, e := range strays {
+		outcome, err := s.removeStray(ctx, e)
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("content %s without record: %w", e.Path, err))
+		case outcome == strayRemoved:
+			r.Strays = append(r.Strays, e.Path)
+		case outcome == strayBusy:
+			r.Busy = append(r.Busy, e.Path)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// strays lists everything in the directories of the store for which no record
+// stands at this moment. What is being made is among it.
+func (s *Store) strays(ctx context.Context) ([]db.Staged, error) {
+	var all []db.Staged
+	dirs, err := s.driver.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range dirs {
+		all = append(all, db.Staged{Path: s.layerPath(dir), Kind: db.TrashLayer, Dir: dir})
+	}
+	for _, kind := range model.Kinds {
+		paths, err := s.files.List(ctx, content.Area(s.info.Driver, kind))
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range paths {
+			e := db.Staged{Path: name, Kind: db.TrashFile}
+			if path.Base(name) == content.UserDirName {
+				e.Kind = db.TrashTree
+			}
+			all = append(all, e)
+		}
+	}
+	var strays []db.Staged
+	err = s.db.View(ctx, func(tx *db.ReadTx) error {
+		for _, e := range all {
+			used, err := recorded(tx, e.Kind, e.Path)
+			if err != nil {
+				return err
+			}
+			if !used {
+				strays = append(strays, e)
+			}
+		}
+		return nil
+	})
+	return strays, err
+}

@@ -1,0 +1,240 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/drivers"
+	"github.com/csdb/csdb/graph/content"
+	"github.com/csdb/csdb/internal/flock"
+	"github.com/csdb/csdb/internal/fsutil"
+	"github.com/csdb/csdb/model"
+)
+
+// keysName is the lock file for single objects, in the root of a store.
+const keysName = "csdb.locks"
+
+// Store is a store that has been opened. It may be used by several goroutines.
+// Several processes, and several handles in one process, may have the same
+// store open.
+type Store struct {
+	options Options
+	info    db.Info
+	db      *db.DB
+	run     *db.Run // nil if read-only
+	files   *content.Files
+	keys    *flock.Keys
+	driver  drivers.Driver // nil if read-only
+
+	mu     sync.Mutex
+	staged map[*claim]bool // nil when the store is closed
+}
+
+// Open opens the store in options.Root, and makes one there if the directory
+// does not exist, or holds nothing that could be a store.
+//
+// Opening never deletes or repairs anything: see Recover.
+func Open(ctx context.Context, options Options) (*Store, error) {
+	if err := options.complete(); err != nil {
+		return nil, err
+	}
+	s := &Store{
+		options: options,
+		keys:    flock.NewKeys(filepath.Join(options.Root, keysName)),
+		staged:  make(map[*claim]bool),
+	}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("store %s: %w", options.Root, err), s.close(context.WithoutCancel(ctx)))
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) error {
+	options := db.Options{ReadOnly: s.options.ReadOnly, NoSync: s.options.NoSync}
+	if !s.options.ReadOnly {
+		for _, dir := range []string{s.options.Root, s.options.RunRoot} {
+			if err := fsutil.MakeDirs(dir, 0o700); err != nil {
+				return err
+			}
+		}
+	}
+	var err error
+	s.db, err = db.Open(ctx, s.options.Root, options)
+	if errors.Is(err, fs.ErrNotExist) && !s.options.ReadOnly {
+		err = s.create(ctx, options)
+	}
+	if err != nil {
+		return err
+	}
+	err = s.db.View(ctx, func(tx *db.ReadTx) error {
+		info, err := tx.Info()
+		if err == nil {
+			s.info = *info
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if s.files, err = content.Open(s.options.Root); err != nil || s.options.ReadOnly {
+		return err
+	}
+	if s.run, err = db.OpenRun(ctx, s.options.RunRoot, s.info.UUID); err != nil {
+		return err
+	}
+	return s.openDriver(ctx)
+}
+
+// create makes a new store, unless the directory belongs to somebody else.
+func (s *Store) create(ctx context.Context, options db.Options) error {
+	foreign, err := filepath.Glob(filepath.Join(escapeGlob(s.options.Root), "*-layers", "layers.json"))
+	if err != nil {
+		return err
+	}
+	if len(foreign) > 0 {
+		return fmt.Errorf("%w: %s shows that containers/storage keeps a store here; use another root", model.ErrExists, foreign[0])
+	}
+	driver, err := s.options.Drivers.Open(ctx, s.driverSpec(s.options.Driver))
+	if err != nil {
+		return err
+	}
+	s.driver = driver
+	for _, kind := range model.Kinds {
+		area := filepath.Join(s.options.Root, content.Area(driver.Name(), kind))
+		if err := fsutil.MakeDirs(area, 0o700); err != nil {
+			return err
+		}
+	}
+	s.db, err = db.Create(ctx, s.options.Root, driver.Name(), options)
+	if errors.Is(err, model.ErrExists) { // somebody was faster
+		s.db, err = db.Open(ctx, s.options.Root, options)
+	}
+	return err
+}
+
+func (s *Store) driverSpec(name string) drivers.Spec {
+	return drivers.Spec{
+		Root: s.options.Root, RunRoot: s.options.RunRoot,
+		Name: name, Priority: s.options.DriverPriority, Options: s.options.DriverOptions,
+	}
+}
+
+// openDriver opens the driver that the store was made with.
+func (s *Store) openDriver(ctx context.Context) error {
+	if wanted := s.options.Driver; wanted != "" {
+		name, err := s.options.Drivers.Canonical(wanted)
+		if err != nil {
+			return err
+		}
+		if name != s.info.Driver {
+			return fmt.Errorf("%w: the store was made with driver %s and cannot be opened with driver %s", model.ErrInvalid, s.info.Driver, name)
+		}
+	}
+	if s.driver != nil && s.driver.Name() == s.info.Driver {
+		return nil
+	}
+	driver, err := s.options.Drivers.Open(ctx, s.driverSpec(s.info.Driver))
+	s.driver = driver
+	return err
+}
+
+// escapeGlob makes a path match itself only.
+func escapeGlob(path string) string {
+	var escaped []rune
+	for _, r := range path {
+		switch r {
+		case '*', '?', '[', '\\':
+			escaped = append(escaped, '\\')
+		}
+		escaped = append(escaped, r)
+	}
+	return string(escaped)
+}
+
+// Close discards what is staged and not committed, and ends the use of the
+// store. Mounts stay, see Shutdown.
+func (s *Store) Close() error { return s.close(context.Background()) }
+
+func (s *Store) close(ctx context.Context) error {
+	s.mu.Lock()
+	claims := s.staged
+	s.staged = nil
+	s.mu.Unlock()
+	var errs []error
+	for c := range claims {
+		errs = append(errs, c.discard(ctx))
+	}
+	if s.db != nil {
+		s.db.Close()
+	}
+	if s.run != nil {
+		s.run.Close()
+	}
+	if s.files != nil {
+		errs = append(errs, s.files.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Root returns the graph root.
+func (s *Store) Root() string { return s.options.Root }
+
+// RunRoot returns the run root.
+func (s *Store) RunRoot() string { return s.options.RunRoot }
+
+// Info describes the store.
+func (s *Store) Info() db.Info { return s.info }
+
+// DriverName returns the name of the store's driver.
+func (s *Store) DriverName() string { return s.info.Driver }
+
+// DriverOptions returns the options that the driver was opened with.
+func (s *Store) DriverOptions() []string { return s.options.DriverOptions }
+
+// Durable tells whether what is acknowledged survives a power cut.
+func (s *Store) Durable() bool { return !s.options.NoSync }
+
+// DriverStatus returns what the driver says about itself.
+func (s *Store) DriverStatus(ctx context.Context) ([]drivers.Pair, error) {
+	if err := s.writable(); err != nil {
+		return nil, err
+	}
+	return s.driver.Status(ctx)
+}
+
+// writable returns an error if the store was opened read-only.
+func (s *Store) writable() error {
+	if s.options.ReadOnly {
+		return fmt.Errorf("store %s: %w", s.options.Root, model.ErrStoreIsReadOnly)
+	}
+	return nil
+}
+
+// driverHome returns the directory of the driver.
+func (s *Store) driverHome() string { return filepath.Join(s.options.Root, s.info.Driver) }
+
+// sync makes all content of the store durable.
+func (s *Store) sync() error {
+	if s.options.NoSync {
+		return nil
+	}
+	if err := fsutil.SyncFS(s.driverHome()); err != nil {
+		return err
+	}
+	// The home may be a mount of its own.
+	home, errHome := os.Stat(s.driverHome())
+	root, errRoot := os.Stat(s.options.Root)
+	if err := errors.Join(errHome, errRoot); err != nil {
+		return err
+	}
+	if device(home) == device(root) {
+		return nil
+	}
+	return fsutil.SyncFS(s.options.Root)
+}

@@ -1,0 +1,134 @@
+package graph
+
+import (
+	"context"
+	"errors"
+
+	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/internal/crashpoint"
+	"github.com/csdb/csdb/model"
+)
+
+// ReadTx is one consistent picture of a store. It is valid only inside the
+// function that it is given to. What its methods return are copies.
+//
+// Where a method takes a reference to an object, that is its ID, or one of its
+// names, or, for a container, the ID of its layer, or the beginning of an ID
+// that fits no other one.
+type ReadTx struct {
+	db    *db.ReadTx
+	store *Store
+}
+
+// Tx is a transaction: what its methods do takes effect all at once when its
+// function has returned nil, or not at all. It is valid only inside that
+// function, and must not be kept waiting in it: everybody else who wants to
+// change the store waits too. So it changes records only. Content is staged
+// before (StageLayer, StageData); what a deletion leaves over is removed after
+// the commit.
+type Tx struct {
+	ReadTx
+
+	db *db.Tx
+	// claims are those of staged objects that became part of the store.
+	claims []*claim
+	// trash are the paths of content that is to be removed.
+	trash []db.Trash
+	// then is done after the commit.
+	then []func(context.Context) error
+}
+
+// Bucket is a bucket of an embedding program.
+type Bucket = db.Bucket
+
+// ReadBucket is a bucket of an embedding program that can only be read.
+type ReadBucket = db.ReadBucket
+
+// View runs fn with a consistent picture of the store. fn must not call
+// methods of the store: a transaction inside another one fails with
+// model.ErrNested.
+func (s *Store) View(ctx context.Context, fn func(*ReadTx) error) error {
+	return s.db.View(ctx, func(tx *db.ReadTx) error { return fn(&ReadTx{db: tx, store: s}) })
+}
+
+// Update runs fn in a transaction and commits what it did if it returns nil.
+// fn must be quick, and must not call methods of the store: a transaction
+// inside another one fails with model.ErrNested.
+//
+// If the error matches db.IsUnknown, nobody knows whether the commit took
+// effect. Content that was staged is then kept until the store is closed and
+// Recover finds out.
+func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
+	if err := s.writable(); err != nil {
+		return err
+	}
+	var tx *Tx
+	err := s.db.Update(ctx, func(dbTx *db.Tx) error {
+		tx = &Tx{ReadTx: ReadTx{db: &dbTx.ReadTx, store: s}, db: dbTx}
+		if err := fn(tx); err != nil {
+			return err
+		}
+		crashpoint.Hit(crashpoint.CommitBefore)
+		return nil
+	})
+	switch {
+	case db.IsUnknown(err):
+		for _, c := range tx.claims {
+			c.settle(claimUnknown)
+		}
+		return err
+	case err != nil:
+		if tx != nil {
+			for _, c := range tx.claims {
+				c.settle(claimStaged)
+			}
+		}
+		return err
+	}
+	crashpoint.Hit(crashpoint.CommitAfter)
+	s.follow(ctx, tx)
+	return nil
+}
+
+// follow does what follows a commit. It cannot fail any more: what does not
+// work out is left to Recover, and logged.
+func (s *Store) follow(ctx context.Context, tx *Tx) {
+	// The commit stands, whether or not the caller still waits.
+	ctx = context.WithoutCancel(ctx)
+	err := s.release(ctx, tx.claims, claimCommitted)
+	for _, then := range tx.then {
+		err = errors.Join(err, then(ctx))
+	}
+	if _, errReap := s.reap(ctx, tx.trash); errReap != nil {
+		err = errors.Join(err, errReap)
+	}
+	if err != nil {
+		s.options.Log.WithError(err).Warn("after a commit; `csdb gc` will clean up")
+	}
+}
+
+// Bucket returns the bucket of the embedding program with the given name.
+func (tx *ReadTx) Bucket(name string) *ReadBucket { return tx.db.App(name) }
+
+// Bucket returns the bucket of the embedding program with the given name,
+// which should be one that nobody else will choose, such as
+// "com.example.engine". It is made if it does not exist. What is put into it
+// is committed with everything else that the transaction does.
+func (tx *Tx) Bucket(name string) *Bucket { return tx.db.App(name) }
+
+// discardContent notes that a content file is to be removed after the commit.
+func (tx *Tx) discardContent(c *model.Content, id model.ID) error {
+	if c == nil {
+		return nil
+	}
+	return tx.addTrash(db.Trash{Path: c.Path, Kind: db.TrashFile, ObjectKind: id.Kind(), ID: id.String()})
+}
+
+// addTrash notes content that is to be removed after the commit.
+func (tx *Tx) addTrash(t db.Trash) error {
+	if err := tx.db.AddTrash(t); err != nil {
+		return err
+	}
+	tx.trash = append(tx.trash, t)
+	return nil
+}

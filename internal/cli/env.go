@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Env is what surrounds a command. Tests bring their own.
+type Env struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Getenv looks up environment variables.
+	Getenv func(string) string
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// System returns the surroundings of the process.
+func System() Env {
+	return Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now}
+}
+
+// Run runs a command with the arguments of the process, its own name first, and
+// returns its exit status. The first signal that asks the process to end ends
+// the context; the second one ends the process.
+func Run(run func(ctx context.Context, env Env, args []string) int) int {
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return run(ctx, System(), os.Args)
+}

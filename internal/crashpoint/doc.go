@@ -1,0 +1,39 @@
+// Package crashpoint marks the places at which a crash is most interesting.
+// Hit does nothing, and costs nothing, unless the program is built with the tag
+// crashtest: then the process kills itself at the point that the environment
+// variable CSDB_CRASHPOINT names, the way `kill -9` would.
+package crashpoint
+
+// The crash points, in the order in which an object of a store comes by them.
+// Tests go through all of them.
+const (
+	StageClaimed   = "stage:claimed"   // the path is claimed, nothing is there
+	StageCreated   = "stage:created"   // the driver has made the directory
+	StageUnpacked  = "stage:unpacked"  // the content is there, not the tar-split
+	StageWritten   = "stage:written"   // content and tar-split are there, not synced
+	StageSynced    = "stage:synced"    // all is durable, there is no record
+	DataTemp       = "data:temp"       // a content file has its temporary name
+	DataNamed      = "data:named"      // a content file has its name, which is not durable
+	CommitBefore   = "commit:before"   // the transaction is ready to be committed
+	CommitAfter    = "commit:after"    // the transaction is committed
+	MakeCreated    = "make:created"    // an empty layer has its directory, not the record
+	ApplyMarked    = "apply:marked"    // a layer is marked as being changed in place
+	ApplyUnpacked  = "apply:unpacked"  // the content is changed, the record is not
+	MountMounted   = "mount:mounted"   // a layer is mounted, the count is not stored
+	UnmountDone    = "unmount:done"    // a layer is unmounted, the count is not stored
+	ReapLocked     = "reap:locked"     // trash is about to be removed
+	ReapRemoved    = "reap:removed"    // the content is gone, the entry is not
+	ReleaseCommits = "release:commits" // committed content is still noted as staged
+)
+
+// All lists the crash points.
+func All() []string {
+	return []string{
+		StageClaimed, StageCreated, StageUnpacked, StageWritten, StageSynced, DataTemp, DataNamed,
+		CommitBefore, CommitAfter, MakeCreated, ApplyMarked, ApplyUnpacked, MountMounted, UnmountDone,
+		ReapLocked, ReapRemoved, ReleaseCommits,
+	}
+}
+
+// Variable is the environment variable that names the point at which to crash.
+const Variable = "CSDB_CRASHPOINT"
