@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/moby/sys/mountinfo"
+
+	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/db/dbtest"
+	"github.com/csdb/csdb/internal/testutil"
+)
+
+// The tests whose names begin with TestScript do what scripts do: each command
+// is a process of its own, and most look at both streams as one.
+
+// script is a store that scripts work on, in a directory of a file system of
+// its own.
+type script struct {
+	dir, root, runRoot, driver string
+}
+
+// forEachDriver runs a test with a store of each driver. What every script may
+// rely on is checked after it: wipe and shutdown leave no mount below the
+// roots, and the database agrees with itself.
+func forEachDriver(t *testing.T, test func(t *testing.T, s script)) {
+	t.Helper()
+	testutil.NeedRoot(t)
+	for _, driver := range []string{"overlay", "vfs"} {
+		t.Run(driver, func(t *testing.T) {
+			t.Parallel()
+			dir := testutil.SharedLoop(t, "ext4")
+			s := script{dir: dir, root: filepath.Join(dir, "root"), runRoot: filepath.Join(dir, "runroot"), driver: driver}
+			defer s.finish(t) // while the context of the test lasts
+			test(t, s)
+		})
+	}
+}
+
+// finish ends the use of the store.
+func (s script) finish(t *testing.T) {
+	t.Helper()
+	s.wantOutput(t, "", "wipe")
+	s.wantOutput(t, "", "layers")
+	s.wantOutput(t, "", "shutdown")
+	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(s.dir))
+	if err != nil || len(mounts) > 0 {
+		t.Errorf("still mounted after wipe and shutdown: %v %v", mounts, err)
+	}
+	database, err := db.Open(t.Context(), s.root, db.Options{})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer database.Close()
+	dbtest.Check(t, database)
+}
+
+// command returns a process that runs the command on the store.
+func (s script) command(t *testing.T, words ...string) *exec.Cmd {
+	t.Helper()
+	child := testutil.Child(t, "command", s.withRoots(words)...)
+	child.Dir, child.Stderr = s.dir, nil
+	// Under the race detector each process sleeps for a second at its end.
+	child.Env = append(child.Env, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	return child
+}
+
+// withRoots puts the flags that say which store is meant before words.
+func (s script) withRoots(words []string) []string {
+	return slices.Concat([]string{"--graph", s.root, "--run", s.runRoot, "--storage-driver", s.driver}, words)
+}
+
+// try runs the command and returns what it printed on both streams, and its
+// exit status.
+func (s script) try(t *testing.T, words ...string) (output string, status int) {
+	t.Helper()
+	child := s.command(t, words...)
+	merged, err := child.CombinedOutput()
+	if child.ProcessState == nil {
+		t.Fatalf("%q: %v", words, err)
+	}
+	return string(merged), child.ProcessState.ExitCode()
+}
+
+// ok runs a command that has to succeed, and returns what it printed.
+func (s script) ok(t *testing.T, words ...string) string {
+	t.Helper()
+	output, status := s.try(t, words...)
+	if status != 0 {
+		t.Fatalf("%q: exit status %d: %s", words, status, output)
+	}
+	return output
+}
+
+// fails runs a command that has to fail, and returns what it printed.
+func (s script) fails(t *testing.T, words ...string) string {
+	t.Helper()
+	output, status := s.try(t, words...)
+	if status != exitFailed {
+		t.Errorf("%q: exit status %d instead of %d: %s", words, status, exitFailed, output)
+	}
+	return output
+}
+
+// wantOutput runs a command that has to succeed and print just this.
+func (s script) wantOutput(t *testing.T, want string, words ...string) {
+	t.Helper()
+	if got := s.ok(t, words...); got != want {
+		t.Errorf("%q printed %q instead of %q", words, got, want)
+	}
+}
+
+// wantLines runs a command that has to succeed and print these lines, in any
+// order.
+func (s script) wantLines(t *testing.T, want []string, words ...string) {
+	t.Helper()
+	got := lines(s.ok(t, words...))
+	slices.Sort(got)
+	if diff := cmp.Diff(slices.Sorted(slices.Values(want)), got); diff != "" {
+		t.Errorf("%q (-want +got):\n%s", words, diff)
+	}
+}
+
+// wantFailure runs a command that has to fail with certain words.
+func (s script) wantFailure(t *testing.T, want string, words ...string) {
+	t.Helper()
+	if got := s.fails(t, words...); !strings.Contains(got, want) {
+		t.Errorf("%q printed %q without %q", words, got, want)
+	}
+}
+
+// line runs a command that prints one line, and returns it.
+func (s script) line(t *testing.T, words ...string) string {
+	t.Helper()
+	all := lines(s.ok(t, words...))
+	if len(all) != 1 {
+		t.Fatalf("%q printed %q instead of one line", words, all)
+	}
+	return all[0]
+}
+
+// stdout runs a command that has to succeed, and returns the bytes on its
+// standard output.
+func (s script) stdout(t *testing.T, words ...string) []byte {
+	t.Helper()
+	child := s.command(t, words...)
+	var stderr bytes.Buffer
+	child.Stderr = &stderr
+	output, err := child.Output()
+	if err != nil || stderr.Len() > 0 {
+		t.Fatalf("%q: %v: %s", words, err, stderr.String())
+	}
+	return output
+}
+
+// path returns the path of a file beside the store.
+func (s script) path(name string) string { return filepath.Join(s.dir, name) }
+
+// file makes a file beside the store and returns its path.
+func (s script) file(t *testing.T, name, text string) string {
+	t.Helper()
+	writeFile(t, s.path(name), text)
+	return s.path(name)
+}
+
+// lines splits a text into its lines.
+func lines(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

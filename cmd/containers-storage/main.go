@@ -1,0 +1,17 @@
+// The command containers-storage works on a store in the way of the command of
+// the same name that comes with the library containers/storage: the same
+// commands, flags, output and exit statuses. It also answers to the older name
+// oci-storage. How flags are read is said at cli.Syntax.
+package main
+
+import (
+	"os"
+
+	"github.com/csdb/csdb/internal/cli"
+)
+
+// version is set by the linker. Where it is empty the build information of the
+// program has the version.
+var version string
+
+func main() { os.Exit(cli.Run(run)) }

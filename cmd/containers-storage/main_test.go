@@ -1,0 +1,18 @@
+package main
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/csdb/csdb/internal/cli"
+	"github.com/csdb/csdb/internal/testutil"
+)
+
+// TestMain lets the test binary be the command, for tests that need processes.
+func TestMain(m *testing.M) {
+	testutil.Main(m, testutil.Entries{"command": func(context.Context, []string) error {
+		os.Exit(cli.Run(run)) //nolint:forbidigo,contextcheck // It is main, in a process of its own.
+		return nil
+	}})
+}
