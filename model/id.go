@@ -32,6 +32,40 @@ type ImageID string
 // ContainerID identifies a container.
 type ContainerID string
 
+// ID is the ID of an object of any kind.
+type ID interface {
+	// Kind returns the kind of the object.
+	Kind() Kind
+	// String returns the ID as text.
+	String() string
+}
+
+// Kind returns KindLayer.
+func (LayerID) Kind() Kind { return KindLayer }
+
+// Kind returns KindImage.
+func (ImageID) Kind() Kind { return KindImage }
+
+// Kind returns KindContainer.
+func (ContainerID) Kind() Kind { return KindContainer }
+
+func (id LayerID) String() string     { return string(id) }
+func (id ImageID) String() string     { return string(id) }
+func (id ContainerID) String() string { return string(id) }
+
+// NewID returns s as an ID of the given kind. It does not validate it.
+func NewID(kind Kind, s string) ID {
+	switch kind {
+	case KindLayer:
+		return LayerID(s)
+	case KindImage:
+		return ImageID(s)
+	case KindContainer:
+		return ContainerID(s)
+	}
+	panic(fmt.Sprintf("unknown kind %q", kind))
+}
+
 // IDSize is the length of a generated ID in hexadecimal digits.
 const IDSize = 64
 
@@ -115,4 +149,28 @@ func ParseImageID(s string) (ImageID, error) {
 // ParseContainerID returns s as a container ID if it is a valid one.
 func ParseContainerID(s string) (ContainerID, error) {
 	return ContainerID(s), ValidateID(KindContainer, s)
+}
+
+// dirSeparator stands between a layer's ID and the suffix that tells its
+// directory from others that were made for the same ID. No ID contains it.
+const dirSeparator = "~"
+
+// NewLayerDir returns a name for a directory of the layer other than its ID,
+// for when that is taken. It is different each time.
+func NewLayerDir(id LayerID) string {
+	return string(id) + dirSeparator + strings.ToLower(rand.Text()[:dirSuffixSize])
+}
+
+// dirSuffixSize is the length of the suffix in characters of five bits.
+const dirSuffixSize = 16
+
+// ParseLayerDir returns the ID of the layer that a driver's directory was made
+// for, from the name of the directory: the ID itself, or what NewLayerDir made
+// of it.
+func ParseLayerDir(dir string) (LayerID, error) {
+	id, suffix, found := strings.Cut(dir, dirSeparator)
+	if found && (len(suffix) != dirSuffixSize || strings.Trim(suffix, "abcdefghijklmnopqrstuvwxyz234567") != "") {
+		return "", fmt.Errorf("directory name %q is not that of a layer: %w", dir, ErrInvalid)
+	}
+	return ParseLayerID(id)
 }

@@ -45,6 +45,9 @@ type Layer struct {
 	// shifted; empty means not at all.
 	UIDMap []IDMap `cbor:"16,keyasint,omitempty"`
 	GIDMap []IDMap `cbor:"17,keyasint,omitempty"`
+
+	// StorageOpt are options of the driver for the layer ("size", "inodes").
+	StorageOpt map[string]string `cbor:"18,keyasint,omitempty"`
 }
 
 // SizeUnknown is the size of something that has not been measured.

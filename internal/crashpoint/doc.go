@@ -7,6 +7,7 @@ package crashpoint
 // The crash points, in the order in which an object of a store comes by them.
 // Tests go through all of them.
 const (
+	ClaimLocked    = "claim:locked"    // a path is locked, nobody knows what for
 	StageClaimed   = "stage:claimed"   // the path is claimed, nothing is there
 	StageCreated   = "stage:created"   // the driver has made the directory
 	StageUnpacked  = "stage:unpacked"  // the content is there, not the tar-split
@@ -14,24 +15,27 @@ const (
 	StageSynced    = "stage:synced"    // all is durable, there is no record
 	DataTemp       = "data:temp"       // a content file has its temporary name
 	DataNamed      = "data:named"      // a content file has its name, which is not durable
+	DiscardRemoved = "discard:removed" // staged content is gone, still noted as staged
 	CommitBefore   = "commit:before"   // the transaction is ready to be committed
-	CommitAfter    = "commit:after"    // the transaction is committed
+	CommitAfter    = "commit:after"    // it is committed, its content noted as staged
+	ReleaseNoted   = "release:noted"   // committed content is no longer noted, but locked
 	MakeCreated    = "make:created"    // an empty layer has its directory, not the record
 	ApplyMarked    = "apply:marked"    // a layer is marked as being changed in place
 	ApplyUnpacked  = "apply:unpacked"  // the content is changed, the record is not
 	MountMounted   = "mount:mounted"   // a layer is mounted, the count is not stored
 	UnmountDone    = "unmount:done"    // a layer is unmounted, the count is not stored
+	DirMade        = "dir:made"        // an object has its directory
 	ReapLocked     = "reap:locked"     // trash is about to be removed
 	ReapRemoved    = "reap:removed"    // the content is gone, the entry is not
-	ReleaseCommits = "release:commits" // committed content is still noted as staged
+	RecoverRemoved = "recover:removed" // garbage is gone, still noted as staged
 )
 
 // All lists the crash points.
 func All() []string {
 	return []string{
-		StageClaimed, StageCreated, StageUnpacked, StageWritten, StageSynced, DataTemp, DataNamed,
-		CommitBefore, CommitAfter, MakeCreated, ApplyMarked, ApplyUnpacked, MountMounted, UnmountDone,
-		ReapLocked, ReapRemoved, ReleaseCommits,
+		ClaimLocked, StageClaimed, StageCreated, StageUnpacked, StageWritten, StageSynced, DataTemp, DataNamed,
+		DiscardRemoved, CommitBefore, CommitAfter, ReleaseNoted, MakeCreated, ApplyMarked, ApplyUnpacked,
+		MountMounted, UnmountDone, DirMade, ReapLocked, ReapRemoved, RecoverRemoved,
 	}
 }
 

@@ -56,10 +56,7 @@ func SyncDir(path string) error {
 // mode whatever the umask says.
 func MakeDirs(path string, mode os.FileMode) error {
 	if info, err := os.Stat(path); err == nil {
-		if !info.IsDir() {
-			return &os.PathError{Op: "mkdir", Path: path, Err: unix.ENOTDIR}
-		}
-		return nil
+		return mustBeDir(path, info)
 	}
 	parent := filepath.Dir(path)
 	if parent != path {
@@ -67,13 +64,26 @@ func MakeDirs(path string, mode os.FileMode) error {
 			return err
 		}
 	}
-	switch err := os.Mkdir(path, mode); {
-	case errors.Is(err, os.ErrExist):
-		return nil
-	case err != nil:
+	err := os.Mkdir(path, mode)
+	if errors.Is(err, os.ErrExist) {
+		// Somebody else was faster, and may not have come to the sync yet.
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		return errors.Join(mustBeDir(path, info), SyncDir(parent))
+	}
+	if err != nil {
 		return err
 	}
 	return errors.Join(os.Chmod(path, mode), SyncDir(parent))
+}
+
+func mustBeDir(path string, info os.FileInfo) error {
+	if !info.IsDir() {
+		return &os.PathError{Op: "mkdir", Path: path, Err: unix.ENOTDIR}
+	}
+	return nil
 }
 
 // SyncFS makes everything in the file system that path lies in durable
