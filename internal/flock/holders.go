@@ -1,14 +1,15 @@
 package flock
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
+	"unicode"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/model"
 )
@@ -57,66 +58,77 @@ func (h Holder) String() string {
 // /proc/locks (proc_locks(5)) shows them: processes of another PID namespace
 // may be missing.
 func Holders(f *os.File) []Holder {
-	info, err := f.Stat()
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &stat); err != nil {
+		return nil
+	}
+	text, err := os.ReadFile("/proc/locks")
 	if err != nil {
 		return nil
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return nil
-	}
-	locks, err := os.Open("/proc/locks")
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = locks.Close() }()
-	var holders []Holder
-	for lines := bufio.NewScanner(locks); lines.Scan(); {
-		pid, inode, ok := parseLock(lines.Text())
-		if ok && inode == stat.Ino {
-			holders = append(holders, Holder{PID: pid, Command: commandOf(pid)})
+	device := fmt.Sprintf("%02x:%02x", unix.Major(stat.Dev), unix.Minor(stat.Dev))
+	var here, elsewhere []Holder
+	for line := range strings.Lines(string(text)) {
+		lock, ok := parseLock(line)
+		if !ok || lock.inode != stat.Ino {
+			continue
+		}
+		holder := Holder{PID: lock.pid, Command: commandOf(lock.pid)}
+		if lock.device == device {
+			here = append(here, holder)
+		} else {
+			elsewhere = append(elsewhere, holder)
 		}
 	}
-	return holders
+	if here == nil {
+		// btrfs has another device in /proc/locks than in stat(2).
+		return elsewhere
+	}
+	return here
+}
+
+// heldLock is a lock of flock(2) as /proc/locks shows it.
+type heldLock struct {
+	pid    int
+	device string
+	inode  uint64
 }
 
 // parseLock reads a line such as "1: FLOCK  ADVISORY  WRITE 1234 fe:00:567 0 EOF".
 // Lines of waiting processes have "->" in the second place and are skipped.
-// Devices are not compared: btrfs shows another one here than in stat(2).
-func parseLock(line string) (pid int, inode uint64, ok bool) {
+func parseLock(line string) (heldLock, bool) {
 	fields := strings.Fields(line)
 	if len(fields) < 6 || fields[1] != "FLOCK" {
-		return 0, 0, false
+		return heldLock{}, false
 	}
-	_, number, ok := cutLast(fields[5], ":")
-	if !ok {
-		return 0, 0, false
+	colon := strings.LastIndexByte(fields[5], ':')
+	if colon < 0 {
+		return heldLock{}, false
 	}
 	pid, errPID := strconv.Atoi(fields[4])
-	inode, errInode := strconv.ParseUint(number, 10, 64)
-	return pid, inode, errPID == nil && errInode == nil && pid > 0
+	inode, errInode := strconv.ParseUint(fields[5][colon+1:], 10, 64)
+	return heldLock{pid, fields[5][:colon], inode}, errPID == nil && errInode == nil && pid > 0
 }
 
-func cutLast(s, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(sep):], true
-}
-
-// maxCommand is how much of a command line is worth showing.
+// maxCommand is how much of a command line is worth showing, in characters.
 const maxCommand = 80
 
-// commandOf returns the command line of a process, or "".
+// commandOf returns the command line of a process as it can be shown on a
+// terminal, or "".
 func commandOf(pid int) string {
 	line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
 	if err != nil {
 		return ""
 	}
 	text := strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", " "))
-	if len(text) > maxCommand {
-		text = text[:maxCommand] + "..."
+	runes := []rune(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text))
+	if len(runes) > maxCommand {
+		return string(runes[:maxCommand]) + "..."
 	}
-	return text
+	return string(runes)
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,5 +62,65 @@ func TestKeyLockWaitsAndCanBeGivenUp(t *testing.T) {
 	held.Unlock()
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// As for RW: who gives up leaves his place to the next one.
+func TestAbandonedKeyWaitsDoNotPileUp(t *testing.T) {
+	keys := flock.NewKeys(filepath.Join(t.TempDir(), "keys"))
+	held, err := keys.Lock(t.Context(), "k", flock.Exclusive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	giveUp := func() {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, err := keys.Lock(ctx, "k", flock.Exclusive); !errors.Is(err, model.ErrBusy) {
+			t.Fatal(err)
+		}
+	}
+	giveUp()
+	before := runtime.NumGoroutine()
+	for range 50 {
+		giveUp()
+	}
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("%d goroutines more", after-before)
+	}
+	held.Unlock()
+	if held, err = keys.Lock(t.Context(), "k", flock.Exclusive); err != nil {
+		t.Fatal(err)
+	}
+	held.Unlock()
+}
+
+// Every key has its own lock, however many goroutines want one at a time.
+func TestKeyLocksExclude(t *testing.T) {
+	keys := flock.NewKeys(filepath.Join(t.TempDir(), "keys"))
+	counters := map[string]*atomic.Int64{"a": {}, "b": {}}
+	var workers sync.WaitGroup
+	for range 8 {
+		for key, counter := range counters {
+			workers.Go(func() {
+				for range 50 {
+					lock, err := keys.Lock(t.Context(), key, flock.Exclusive)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					// Not one step, so that two at a time would lose one.
+					n := counter.Load()
+					runtime.Gosched()
+					counter.Store(n + 1)
+					lock.Unlock()
+				}
+			})
+		}
+	}
+	workers.Wait()
+	for key, counter := range counters {
+		if counter.Load() != 8*50 {
+			t.Errorf("%s was counted to %d", key, counter.Load())
+		}
 	}
 }

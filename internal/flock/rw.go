@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // RW is a readers-writer lock between processes, and between several RW on one
@@ -17,18 +20,19 @@ import (
 // one, the turnstile, exclusively; holding it, he waits for the second one in
 // the mode he wants; having that, he lets go of the turnstile. Readers that
 // hold the second file do not keep each other out, but a reader who comes
-// while a writer waits stays in front of the turnstile.
+// while a writer waits stays in front of the turnstile. A writer who gives up
+// lets go of the turnstile at once.
 //
 // One RW holds the lock at most once. Several users in one process share it
 // through the callbacks of Acquire; RW.Acquire is safe for concurrent use, but
 // each successful call needs one Release by whoever uses the lock last.
 type RW struct {
-	turnstile, lock *os.File
-	// gate admits one goroutine at a time to the turnstile, so that a process
-	// has at most one thread waiting in the kernel.
+	turnstile, lock lockFile
+	// gate admits one goroutine at a time to the turnstile.
 	gate chan struct{}
 
-	closing sync.Once
+	mu   sync.Mutex
+	held grip // of the lock
 }
 
 // OpenRW opens the lock whose files are path and path with ".queue" appended,
@@ -38,12 +42,15 @@ func OpenRW(path string) (*RW, error) {
 	if err != nil {
 		return nil, err
 	}
-	turnstile, err := openLockFile(path + ".queue")
+	turnstile, err := openLockFile(QueuePath(path))
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	return &RW{turnstile: turnstile, lock: lock, gate: make(chan struct{}, 1)}, nil
+	return &RW{turnstile: lockFile{file: turnstile}, lock: lockFile{file: lock}, gate: make(chan struct{}, 1)}, nil
 }
+
+// QueuePath returns the path of the turnstile of the lock path.
+func QueuePath(path string) string { return path + ".queue" }
 
 // Hooks let the users of one RW in a process share the lock. They are called
 // one after the other and never at the same time as those of another Acquire,
@@ -61,41 +68,24 @@ type Hooks struct {
 }
 
 // Acquire takes the lock, or joins the users that hold it already. If ctx ends
-// first, the error matches the cause of that and a *BusyError that names the
-// processes that are in the way.
+// while it waits, the error matches the cause of that and is a *BusyError that
+// names the processes that are in the way.
 func (l *RW) Acquire(ctx context.Context, mode Mode, hooks Hooks) error {
+	if err := context.Cause(ctx); err != nil {
+		return fmt.Errorf("lock %s: %w", l.lock.file.Name(), err)
+	}
 	select {
 	case l.gate <- struct{}{}:
 	case <-ctx.Done():
-		return l.busy(ctx, context.Cause(ctx))
+		return l.ended(ctx, context.Cause(ctx), l.inFront)
 	}
-	ownGate := true
-	defer func() {
-		if ownGate {
-			<-l.gate
-		}
-	}()
+	defer func() { <-l.gate }()
 
-	free, err := tryFlock(l.turnstile, Exclusive)
-	if err == nil && !free {
-		acquire := func() error { return flock(l.turnstile, Exclusive.operation()) }
-		err = await(ctx, acquire, func(err error) {
-			if err == nil {
-				unlock(l.turnstile)
-			}
-			<-l.gate
-		})
-		ownGate = err == nil || !isCause(ctx, err)
-	}
+	turnstile, err := l.turnstile.take(ctx, Exclusive)
 	if err != nil {
-		return l.busy(ctx, err)
+		return l.ended(ctx, err, l.inFront)
 	}
-	ownTurnstile := true
-	defer func() {
-		if ownTurnstile {
-			unlock(l.turnstile)
-		}
-	}()
+	defer turnstile.letGo()
 
 	if hooks.Join() {
 		return nil
@@ -103,58 +93,118 @@ func (l *RW) Acquire(ctx context.Context, mode Mode, hooks Hooks) error {
 	select {
 	case <-hooks.Idle():
 	case <-ctx.Done():
-		return l.busy(ctx, context.Cause(ctx))
+		return l.ended(ctx, context.Cause(ctx), l.Holders)
 	}
-	free, err = tryFlock(l.lock, mode)
-	if err == nil && !free {
-		acquire := func() error { return flock(l.lock, mode.operation()) }
-		err = await(ctx, acquire, func(err error) {
-			if err == nil {
-				unlock(l.lock)
-			}
-			unlock(l.turnstile)
-			<-l.gate
-		})
-		ownGate = err == nil || !isCause(ctx, err)
-		ownTurnstile = ownGate
-	}
+	held, err := l.lock.take(ctx, mode)
 	if err != nil {
-		return l.busy(ctx, err)
+		return l.ended(ctx, err, l.Holders)
 	}
+	l.mu.Lock()
+	l.held = held
+	l.mu.Unlock()
 	if err := hooks.Opened(); err != nil {
-		unlock(l.lock)
+		l.Release()
 		return err
 	}
 	return nil
 }
 
-// isCause tells whether err is how the end of ctx shows, which means that the
-// wait was given up rather than refused by the kernel.
-func isCause(ctx context.Context, err error) bool {
-	return ctx.Err() != nil && errors.Is(err, context.Cause(ctx))
-}
-
 // Release gives the lock back.
-func (l *RW) Release() { unlock(l.lock) }
-
-// Close closes the lock files. A goroutine that waits for the lock, or that
-// still sits in the kernel's queue after its context has ended, is let through
-// first.
-func (l *RW) Close() {
-	l.closing.Do(func() {
-		go func() {
-			l.gate <- struct{}{}
-			_ = l.turnstile.Close()
-			_ = l.lock.Close()
-		}()
-	})
+func (l *RW) Release() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held.letGo()
 }
 
-// busy turns the end of a wait into an error that says who was in the way.
-func (l *RW) busy(ctx context.Context, err error) error {
-	if !isCause(ctx, err) {
-		return fmt.Errorf("lock %s: %w", l.lock.Name(), err)
+// Close closes the lock files. Nobody may hold the lock or be waiting for it.
+func (l *RW) Close() {
+	_ = l.turnstile.file.Close()
+	_ = l.lock.file.Close()
+}
+
+// ended describes why a wait for the lock has ended.
+func (l *RW) ended(ctx context.Context, err error, holders func() []Holder) error {
+	return ended(ctx, l.lock.file.Name(), err, holders)
+}
+
+// Holders returns the processes that hold the lock.
+func (l *RW) Holders() []Holder { return Holders(l.lock.file) }
+
+// inFront returns the processes that hold the lock and the one that holds the
+// turnstile, if that is another one: other goroutines of this process are of
+// interest only if they are all there is.
+func (l *RW) inFront() []Holder {
+	waiting := slices.DeleteFunc(Holders(l.turnstile.file), func(h Holder) bool { return h.PID == os.Getpid() })
+	return append(l.Holders(), waiting...)
+}
+
+// lockFile is one of the files of an RW. Its methods are not called at the same
+// time.
+type lockFile struct {
+	// file is what the lock is taken on if that needs no waiting.
+	file  *os.File
+	queue Queue
+}
+
+// grip is a lock that is held.
+type grip struct {
+	file *os.File
+	own  bool // file is there for this grip alone
+}
+
+// letGo gives the lock back.
+func (g grip) letGo() {
+	if g.own {
+		_ = g.file.Close()
+	} else {
+		_ = flock(g.file, unix.LOCK_UN) // which cannot fail on an open file
 	}
-	holders := append(Holders(l.lock), Holders(l.turnstile)...)
-	return &BusyError{Path: l.lock.Name(), Holders: holders, Err: err}
+}
+
+// take takes the lock of the file in a mode. If somebody has removed the file
+// meanwhile, as may happen in a directory for temporary files, the lock is
+// taken on the one that replaces it.
+func (l *lockFile) take(ctx context.Context, mode Mode) (grip, error) {
+	for {
+		locked, err := l.takeAny(ctx, mode)
+		if err != nil || !unlinked(locked.file) {
+			return locked, err
+		}
+		fresh, err := openLockFile(l.file.Name())
+		if err == nil && sameFile(fresh, locked.file) {
+			_ = fresh.Close() // the file system does not count links
+			return locked, nil
+		}
+		locked.letGo()
+		if err != nil {
+			return grip{}, err
+		}
+		_ = l.file.Close()
+		l.file = fresh
+	}
+}
+
+// takeAny takes the lock of the file, removed or not.
+func (l *lockFile) takeAny(ctx context.Context, mode Mode) (grip, error) {
+	free, err := tryFlock(l.file, mode)
+	if free || err != nil {
+		return grip{file: l.file}, err
+	}
+	open := func() (*os.File, error) { return openLockFile(l.file.Name()) }
+	wait := func(f *os.File) error { return flock(f, mode.operation()) }
+	file, err := l.queue.take(ctx, mode.String(), open, wait)
+	return grip{file: file, own: true}, err
+}
+
+// unlinked tells whether a file has no name any more.
+func unlinked(f *os.File) bool {
+	var stat unix.Stat_t
+	return unix.Fstat(int(f.Fd()), &stat) == nil && stat.Nlink == 0
+}
+
+// sameFile tells whether two open files are one.
+func sameFile(a, b *os.File) bool {
+	infoA, errA := a.Stat()
+	infoB, errB := b.Stat()
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }

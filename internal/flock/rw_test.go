@@ -5,10 +5,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/internal/flock"
 	"github.com/csdb/csdb/model"
@@ -44,7 +47,7 @@ func acquire(t *testing.T, l *flock.RW, mode flock.Mode) {
 }
 
 // waits starts an Acquire and checks that it does not come through.
-func waits(t *testing.T, ctx context.Context, l *flock.RW, mode flock.Mode) <-chan error {
+func waits(ctx context.Context, t *testing.T, l *flock.RW, mode flock.Mode) <-chan error {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- l.Acquire(ctx, mode, alone()) }()
@@ -62,13 +65,13 @@ func TestReadersShareAndWritersExclude(t *testing.T) {
 
 	acquire(t, reader, flock.Shared)
 	acquire(t, other, flock.Shared)
-	done := waits(t, t.Context(), writer, flock.Exclusive)
+	done := waits(t.Context(), t, writer, flock.Exclusive)
 	reader.Release()
 	other.Release()
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	done = waits(t, t.Context(), reader, flock.Shared)
+	done = waits(t.Context(), t, reader, flock.Shared)
 	writer.Release()
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -80,15 +83,15 @@ func TestReaderStaysBehindWaitingWriter(t *testing.T) {
 	first, writer, late := openRW(t, path), openRW(t, path), openRW(t, path)
 
 	acquire(t, first, flock.Shared)
-	writing := waits(t, t.Context(), writer, flock.Exclusive)
-	reading := waits(t, t.Context(), late, flock.Shared)
+	writing := waits(t.Context(), t, writer, flock.Exclusive)
+	reading := waits(t.Context(), t, late, flock.Shared)
 	first.Release()
 	if err := <-writing; err != nil {
 		t.Fatal(err)
 	}
 	select {
-	case <-reading:
-		t.Fatal("a reader passed the writer")
+	case err := <-reading:
+		t.Fatalf("a reader passed the writer: %v", err)
 	case <-time.After(20 * time.Millisecond):
 	}
 	writer.Release()
@@ -159,7 +162,7 @@ func TestCustomCauseIsStillBusy(t *testing.T) {
 	acquire(t, holder, flock.Exclusive)
 	why := errors.New("shutting down")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	done := waits(t, ctx, waiter, flock.Exclusive)
+	done := waits(ctx, t, waiter, flock.Exclusive)
 	cancel(why)
 	if err := <-done; !errors.Is(err, model.ErrBusy) || !errors.Is(err, why) {
 		t.Fatalf("got %v", err)
@@ -176,15 +179,15 @@ func TestAbandonedWaitLeavesNothingBehind(t *testing.T) {
 			acquire(t, holder, flock.Exclusive)
 			var blocked <-chan error
 			if name == "in front of the turnstile" {
-				blocked = waits(t, t.Context(), between, flock.Exclusive)
+				blocked = waits(t.Context(), t, between, flock.Exclusive)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
-			abandoned := waits(t, ctx, waiter, flock.Exclusive)
+			abandoned := waits(ctx, t, waiter, flock.Exclusive)
 			cancel()
 			if err := <-abandoned; !errors.Is(err, context.Canceled) {
 				t.Fatal(err)
 			}
-			again := waits(t, t.Context(), waiter, flock.Shared)
+			again := waits(t.Context(), t, waiter, flock.Shared)
 			holder.Release()
 			if blocked != nil {
 				if err := <-blocked; err != nil {
@@ -198,6 +201,97 @@ func TestAbandonedWaitLeavesNothingBehind(t *testing.T) {
 			waiter.Release()
 			acquire(t, holder, flock.Exclusive)
 		})
+	}
+}
+
+// Only a writer who still waits keeps later readers back.
+func TestWriterThatGaveUpLetsReadersPass(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	reader, writer, late := openRW(t, path), openRW(t, path), openRW(t, path)
+	acquire(t, reader, flock.Shared)
+	ctx, cancel := context.WithCancel(t.Context())
+	writing := waits(ctx, t, writer, flock.Exclusive)
+	reading := waits(t.Context(), t, late, flock.Shared)
+	cancel()
+	if err := <-writing; !errors.Is(err, model.ErrBusy) {
+		t.Fatal(err)
+	}
+	if err := <-reading; err != nil {
+		t.Fatal(err)
+	}
+	// The writer himself may read, too.
+	acquire(t, writer, flock.Shared)
+	late.Release()
+	reader.Release()
+	writer.Release()
+	acquire(t, late, flock.Exclusive)
+}
+
+// Each wait blocks a thread that cannot be interrupted, and a process may only
+// have so many. A hundred time-outs must not cost a hundred threads.
+func TestAbandonedWaitsDoNotPileUp(t *testing.T) {
+	for name, path := range map[string]string{"turnstile": "lock.queue", "lock": "lock"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			waiter := openRW(t, filepath.Join(dir, "lock"))
+			holder, err := os.Open(filepath.Join(dir, path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer holder.Close()
+			if err := unix.Flock(int(holder.Fd()), unix.LOCK_EX); err != nil {
+				t.Fatal(err)
+			}
+			giveUp := func(mode flock.Mode) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+				defer cancel()
+				if err := waiter.Acquire(ctx, mode, alone()); !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatal(err)
+				}
+			}
+			giveUp(flock.Shared)
+			giveUp(flock.Exclusive)
+			before := runtime.NumGoroutine()
+			for range 100 {
+				giveUp(flock.Shared)
+				giveUp(flock.Exclusive)
+			}
+			if after := runtime.NumGoroutine(); after > before {
+				t.Errorf("%d goroutines more", after-before)
+			}
+			if err := holder.Close(); err != nil {
+				t.Fatal(err)
+			}
+			acquire(t, waiter, flock.Exclusive)
+		})
+	}
+}
+
+func TestEndedContextIsNotABusyLock(t *testing.T) {
+	l := openRW(t, filepath.Join(t.TempDir(), "lock"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := l.Acquire(ctx, flock.Shared, alone())
+	if !errors.Is(err, context.Canceled) || errors.Is(err, model.ErrBusy) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Directories for temporary files are cleaned while they are in use.
+func TestRemovedLockFilesAreReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	old := openRW(t, path)
+	for _, name := range []string{path, flock.QueuePath(path)} {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	acquire(t, old, flock.Exclusive)
+	fresh := openRW(t, path)
+	done := waits(t.Context(), t, fresh, flock.Shared)
+	old.Release()
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -2,89 +2,109 @@ package flock
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
-	"runtime"
-	"sync/atomic"
-
-	"golang.org/x/sys/unix"
+	"slices"
+	"sync"
 )
 
-// Mode is the way a lock is held.
-type Mode int
-
-// The modes of a lock.
-const (
-	Shared Mode = iota
-	Exclusive
-)
-
-// operation returns the mode as an argument of flock(2).
-func (m Mode) operation() int {
-	if m == Exclusive {
-		return unix.LOCK_EX
-	}
-	return unix.LOCK_SH
+// Queue is where this process waits for locks. The system calls that wait for
+// a lock block a thread and cannot be interrupted, so each runs in a goroutine
+// of its own, with a file of its own, and whoever asked for the lock can leave
+// before it returns. An attempt that was left so is taken over by the next one
+// who wants the same lock, along with its place in the kernel's queue; so there
+// are never more threads than there have been callers at one time. One that
+// nobody takes over gives the lock back as soon as it gets it.
+//
+// The zero value is ready for use, by several goroutines.
+type Queue struct {
+	mu   sync.Mutex
+	left map[string][]*attempt // nobody waits for their outcome
 }
 
-// flock applies an operation of flock(2), which a signal may interrupt.
-func flock(f *os.File, operation int) error {
-	defer runtime.KeepAlive(f)
-	for {
-		err := unix.Flock(int(f.Fd()), operation)
-		if !errors.Is(err, unix.EINTR) {
-			return err
+// attempt is a system call that waits for a lock.
+type attempt struct {
+	file *os.File
+	done chan struct{} // closed when err is set
+	err  error
+}
+
+// take waits for a lock until ctx ends, and returns the file that it belongs
+// to. The name tells apart the locks that are waited for; open opens a file and
+// lock waits for its lock.
+func (q *Queue) take(ctx context.Context, name string, open func() (*os.File, error), lock func(*os.File) error) (*os.File, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	a := q.takeOver(name)
+	if a == nil {
+		file, err := open()
+		if err != nil {
+			return nil, err
 		}
+		a = &attempt{file: file, done: make(chan struct{})}
+		go func() { q.finish(name, a, lock(file)) }()
 	}
-}
-
-// tryFlock takes a lock if that is possible at once.
-func tryFlock(f *os.File, mode Mode) (bool, error) {
-	err := flock(f, mode.operation()|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// unlock gives a lock of flock(2) back. That cannot fail on an open file.
-func unlock(f *os.File) { _ = flock(f, unix.LOCK_UN) }
-
-// await runs acquire, which blocks in the kernel and cannot be interrupted,
-// and waits for it until ctx ends. In that case acquire goes on in its
-// goroutine, and giveUp is called there with its result.
-func await(ctx context.Context, acquire func() error, giveUp func(error)) error {
-	var settled atomic.Bool // by the goroutine, or by the end of ctx
-	done := make(chan error, 1)
-	go func() {
-		err := acquire()
-		if settled.CompareAndSwap(false, true) {
-			done <- err
-		} else {
-			giveUp(err)
-		}
-	}()
 	select {
-	case err := <-done:
-		return err
+	case <-a.done:
 	case <-ctx.Done():
-		if settled.CompareAndSwap(false, true) {
-			return context.Cause(ctx)
+		if q.leave(name, a) {
+			return nil, context.Cause(ctx)
 		}
-		return <-done
+	}
+	if a.err != nil {
+		_ = a.file.Close()
+		return nil, a.err
+	}
+	return a.file, nil
+}
+
+// takeOver returns an attempt that somebody has left, or nil.
+func (q *Queue) takeOver(name string) *attempt {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	left := q.left[name]
+	if len(left) == 0 {
+		return nil
+	}
+	q.setLeft(name, left[1:])
+	return left[0]
+}
+
+// leave notes that nobody waits for an attempt any more. It returns false if
+// that comes too late, because the attempt has ended.
+func (q *Queue) leave(name string, a *attempt) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	select {
+	case <-a.done:
+		return false
+	default:
+		q.setLeft(name, append(q.left[name], a))
+		return true
 	}
 }
 
-// openLockFile opens a lock file for reading and writing, making it if need
-// be. On a read-only file system an existing file can still be locked shared.
-func openLockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
-	if errors.Is(err, unix.EROFS) {
-		f, err = os.OpenFile(path, os.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+// finish hands over the outcome of an attempt.
+func (q *Queue) finish(name string, a *attempt, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	a.err = err
+	close(a.done)
+	if i := slices.Index(q.left[name], a); i >= 0 {
+		q.setLeft(name, slices.Delete(q.left[name], i, i+1))
+		_ = a.file.Close() // and with it the lock
 	}
-	if err != nil {
-		return nil, fmt.Errorf("lock file: %w", err)
+}
+
+// setLeft replaces the attempts of one name that were left. The caller holds
+// the mutex.
+func (q *Queue) setLeft(name string, left []*attempt) {
+	switch {
+	case len(left) == 0:
+		delete(q.left, name)
+	case q.left == nil:
+		q.left = map[string][]*attempt{name: left}
+	default:
+		q.left[name] = left
 	}
-	return f, nil
 }
