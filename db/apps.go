@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/csdb/csdb/model"
@@ -17,11 +16,16 @@ import (
 //
 // A bucket that does not exist can be read: it is empty.
 type ReadBucket struct {
-	tx   *ReadTx
-	name bucket // with the names of the buckets it lies in
-	bolt *bbolt.Bucket
-	err  error
+	tx    *ReadTx
+	name  bucket // with the names of the buckets it lies in
+	depth int    // how many those are
+	tree  *tree  // nil if the bucket does not exist
+	err   error
 }
+
+// MaxNesting is how many buckets, one in another, an embedding program may
+// have.
+const MaxNesting = 32
 
 // Bucket is a bucket of an embedding program that can be written to.
 type Bucket struct {
@@ -31,48 +35,56 @@ type Bucket struct {
 
 // App returns the bucket of the embedding program with the given name, which
 // should be one that nobody else will choose, such as "com.example.engine".
+// What goes wrong shows when it is used.
 func (tx *ReadTx) App(name string) *ReadBucket {
 	apps, err := tx.bucket(bucketApps)
-	if err == nil {
-		err = validateBucket(name)
-	}
-	b := &ReadBucket{tx: tx, name: bucketApps + "/" + bucket(name), err: err}
-	if err == nil {
-		b.bolt = apps.Bucket([]byte(name))
-	}
-	return b
+	return (&ReadBucket{tx: tx, name: bucketApps, tree: apps, err: err}).Bucket(name)
 }
 
 // App returns the bucket of the embedding program with the given name, and
 // makes it if need be. What goes wrong shows when it is used.
 func (tx *Tx) App(name string) *Bucket {
 	apps, err := tx.bucket(bucketApps)
-	return tx.makeBucket(&ReadBucket{tx: &tx.ReadTx, name: bucketApps, bolt: apps, err: err}, name)
+	return (&Bucket{ReadBucket: ReadBucket{tx: &tx.ReadTx, name: bucketApps, tree: apps, err: err}, tx: tx}).Bucket(name)
 }
 
-func validateBucket(name string) error {
-	if err := model.ValidateName(name); err != nil {
-		return fmt.Errorf("bucket: %w", err)
+// Bucket returns a bucket within this one.
+func (b *ReadBucket) Bucket(name string) *ReadBucket {
+	inner := b.inner(name)
+	if inner.err == nil && b.tree != nil {
+		inner.tree, inner.err = b.tree.bucket(name)
 	}
-	return nil
+	inner.err = inner.explain(inner.err)
+	return &inner
 }
 
-// makeBucket returns a bucket within another one.
-func (tx *Tx) makeBucket(in *ReadBucket, name string) *Bucket {
-	b := &Bucket{ReadBucket: ReadBucket{tx: &tx.ReadTx, name: in.name + "/" + bucket(name), err: in.err}, tx: tx}
-	if b.err == nil {
-		b.err = validateBucket(name)
+// Bucket returns a bucket within this one, and makes it if need be.
+func (b *Bucket) Bucket(name string) *Bucket {
+	inner := &Bucket{ReadBucket: b.inner(name), tx: b.tx}
+	if inner.err == nil {
+		inner.tree, inner.err = b.tree.bucket(name)
 	}
-	if b.err == nil {
-		b.bolt, b.err = in.bolt.CreateBucketIfNotExists([]byte(name))
+	if inner.err == nil && inner.tree == nil {
+		inner.tree, inner.err = b.tree.makeBucket(name)
+		b.tx.noteApp(inner.name)
 	}
-	if b.err != nil {
-		b.err = b.explain(b.err)
-	}
-	return b
+	inner.err = inner.explain(inner.err)
+	return inner
 }
 
-// explain gives an error of bbolt its class and the bucket's name.
+// inner describes a bucket within this one.
+func (b *ReadBucket) inner(name string) ReadBucket {
+	inner := ReadBucket{tx: b.tx, name: b.name + "/" + bucket(name), depth: b.depth + 1, err: b.usable()}
+	if inner.err == nil {
+		inner.err = model.ValidateName(name)
+	}
+	if inner.err == nil && inner.depth > MaxNesting {
+		inner.err = fmt.Errorf("%w: more than %d buckets, one in another", model.ErrInvalid, MaxNesting)
+	}
+	return inner
+}
+
+// explain gives an error its class and the bucket's name.
 func (b *ReadBucket) explain(err error) error {
 	if err == nil {
 		return nil
@@ -80,13 +92,13 @@ func (b *ReadBucket) explain(err error) error {
 	if errors.Is(err, bolterrors.ErrIncompatibleValue) {
 		err = fmt.Errorf("%w: a bucket and a value cannot have the same key", model.ErrInvalid)
 	}
-	return fmt.Errorf("bucket %s: %w", b.name, classify(b.tx.path, err))
+	return fmt.Errorf("bucket %s: %w", b.name, err)
 }
 
 // usable returns the error that keeps the bucket from being used, if any.
 func (b *ReadBucket) usable() error {
 	if b.err == nil && b.tx.bolt == nil {
-		return errDone
+		return b.explain(errDone)
 	}
 	return b.err
 }
@@ -97,12 +109,16 @@ func (b *ReadBucket) Get(key []byte) ([]byte, error) {
 	if err := b.usable(); err != nil {
 		return nil, err
 	}
-	if b.bolt == nil {
-		return nil, fmt.Errorf("bucket %s: %q: %w", b.name, key, model.ErrNotFound)
+	var value []byte
+	if b.tree != nil {
+		var err error
+		value, err = b.tree.get(key)
+		if err != nil && !errors.Is(err, errIsBucket) {
+			return nil, b.explain(err)
+		}
 	}
-	value := b.bolt.Get(key)
 	if value == nil {
-		return nil, fmt.Errorf("bucket %s: %q: %w", b.name, key, model.ErrNotFound)
+		return nil, b.explain(fmt.Errorf("%q: %w", key, model.ErrNotFound))
 	}
 	content, err := unseal(b.name, key, value)
 	return bytes.Clone(content), err
@@ -110,33 +126,42 @@ func (b *ReadBucket) Get(key []byte) ([]byte, error) {
 
 // Each calls fn for each value whose key begins with prefix, in the order of
 // the keys, and stops at its first error. fn may not change the bucket.
+// Damaged values are passed over; the error joins what is wrong with them.
 func (b *ReadBucket) Each(prefix []byte, fn func(key, value []byte) error) error {
-	if err := b.usable(); err != nil || b.bolt == nil {
+	if err := b.usable(); err != nil || b.tree == nil {
 		return err
 	}
-	cursor := b.bolt.Cursor()
-	for key, value := cursor.Seek(prefix); key != nil && bytes.HasPrefix(key, prefix); key, value = cursor.Next() {
-		if value == nil { // a bucket
-			continue
+	var damage []error
+	err := b.tree.scan(prefix, func(key, value []byte) error {
+		if value == nil {
+			return nil // a bucket
 		}
 		content, err := unseal(b.name, key, value)
 		if err != nil {
-			return err
+			damage = append(damage, err)
+			return nil
 		}
-		if err := fn(bytes.Clone(key), bytes.Clone(content)); err != nil {
-			return err
-		}
+		return fn(bytes.Clone(key), bytes.Clone(content))
+	})
+	if err != nil {
+		return err
 	}
-	return nil
+	return errors.Join(damage...)
 }
 
-// Bucket returns a bucket within this one.
-func (b *ReadBucket) Bucket(name string) *ReadBucket {
-	inner := &ReadBucket{tx: b.tx, name: b.name + "/" + bucket(name), err: b.usable()}
-	if inner.err == nil && b.bolt != nil {
-		inner.bolt = b.bolt.Bucket([]byte(name))
+// Buckets returns the names of the buckets in this one, in their order.
+func (b *ReadBucket) Buckets() ([]string, error) {
+	if err := b.usable(); err != nil || b.tree == nil {
+		return nil, err
 	}
-	return inner
+	var names []string
+	err := b.tree.scan(nil, func(key, value []byte) error {
+		if value == nil {
+			names = append(names, string(key))
+		}
+		return nil
+	})
+	return names, b.explain(err)
 }
 
 // Put stores a value. The key may not be empty nor longer than 32 KiB.
@@ -148,7 +173,8 @@ func (b *Bucket) Put(key, value []byte) error {
 		return b.explain(err)
 	}
 	b.tx.noteApp(b.name)
-	return b.explain(b.bolt.Put(key, seal(b.name, key, value)))
+	b.tx.space.write(len(key) + len(value))
+	return b.explain(b.tree.put(key, seal(b.name, key, value)))
 }
 
 // Delete removes a value; there need not be one.
@@ -157,30 +183,17 @@ func (b *Bucket) Delete(key []byte) error {
 		return err
 	}
 	b.tx.noteApp(b.name)
-	return b.explain(b.bolt.Delete(key))
-}
-
-// Bucket returns a bucket within this one, and makes it if need be.
-func (b *Bucket) Bucket(name string) *Bucket {
-	if b.err == nil {
-		b.err = b.usable()
-	}
-	b.tx.noteApp(b.name)
-	return b.tx.makeBucket(&b.ReadBucket, name)
+	return b.explain(b.tree.remove(key))
 }
 
 // DeleteBucket removes a bucket within this one with all that is in it; it
-// need not exist.
+// need not exist. Who still has it, or one of those in it, must not use it.
 func (b *Bucket) DeleteBucket(name string) error {
 	if err := b.usable(); err != nil {
 		return err
 	}
 	b.tx.noteApp(b.name)
-	err := b.bolt.DeleteBucket([]byte(name))
-	if errors.Is(err, bolterrors.ErrBucketNotFound) {
-		return nil
-	}
-	return b.explain(err)
+	return b.explain(b.tree.removeBucket(name))
 }
 
 // noteApp notes once for each bucket that a transaction changed it.

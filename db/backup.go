@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,10 +15,10 @@ import (
 )
 
 // Backup makes a copy of the database as it is at this moment, while others go
-// on using it. Writers wait as long as copying the file takes, which on a file
-// system with reflinks is no time at all. The copy gets the name path only
-// when it is complete, durable, and its pages have been checked; a file of that
-// name that exists is not replaced.
+// on using it. Writers of other processes wait as long as it takes to copy the
+// pages of the file into the memory of the system, not until they are on disk.
+// The copy gets the name path only when it is complete, durable, and its pages
+// have been checked; a file of that name that exists is not replaced.
 func (db *DB) Backup(ctx context.Context, path string) (err error) {
 	temp := filepath.Join(filepath.Dir(path), fsutil.TempName())
 	defer func() { _ = os.Remove(temp) }()
@@ -47,8 +48,30 @@ func (db *DB) copyTo(ctx context.Context, path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	err = db.View(ctx, func(tx *ReadTx) error {
-		_, err := tx.bolt.WriteTo(f)
-		return err
+		w := &contextWriter{ctx: ctx, file: f}
+		_, err := tx.bolt.WriteTo(w)
+		// What bbolt makes of an error of the writer tells less.
+		return classify(path, cmp.Or(w.err, err))
 	})
-	return errors.Join(err, f.Chmod(0o600), f.Sync())
+	if err != nil {
+		return err
+	}
+	return classify(path, errors.Join(f.Chmod(0o600), f.Sync()))
+}
+
+// contextWriter is a file that refuses to be written to when a context has
+// ended.
+type contextWriter struct {
+	ctx  context.Context //nolint:containedctx // It lives as long as one copy.
+	file *os.File
+	err  error // the first one
+}
+
+// Write writes to the file.
+func (w *contextWriter) Write(b []byte) (n int, err error) {
+	if err = context.Cause(w.ctx); err == nil {
+		n, err = w.file.Write(b)
+	}
+	w.err = cmp.Or(w.err, err)
+	return n, err
 }

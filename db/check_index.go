@@ -1,6 +1,7 @@
 package db
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -56,11 +57,11 @@ func (c *checker) checkIndexes() error {
 				l.value = *text
 			}
 			kind, id := owner(l)
-			links, err := c.linksOf(l, kind, id)
+			links, known, err := c.linksOf(l, kind, id)
 			if err != nil {
 				return err
 			}
-			if links != nil && !slices.Contains(links, l) {
+			if known && !slices.Contains(links, l) {
 				c.add(ProblemIndexStray, in, key, kind, id, "nothing", "an entry that stands for no record")
 			}
 			return nil
@@ -104,11 +105,9 @@ func linkOwner(in bucket) func(link) (model.Kind, string) {
 }
 
 // linksOf returns all links of the record that an index entry seems to stand
-// for. It returns nil if that record is damaged, so that nothing can be said,
-// and an empty list if there is none.
-func (c *checker) linksOf(l link, kind model.Kind, id string) ([]link, error) {
-	links := []link{}
-	var err error
+// for, which are none if there is no such record. It returns false if that
+// record is damaged, so that nothing can be said.
+func (c *checker) linksOf(l link, kind model.Kind, id string) (links []link, known bool, err error) {
 	switch kind {
 	case model.KindLayer:
 		links, err = linksOf(c.tx, layers, id)
@@ -116,29 +115,39 @@ func (c *checker) linksOf(l link, kind model.Kind, id string) ([]link, error) {
 		links, err = linksOf(c.tx, images, id)
 	case model.KindContainer:
 		links, err = linksOf(c.tx, containers, id)
+	default:
+		return nil, true, nil
 	}
-	if err != nil || links == nil || l.in != bucketFiles {
-		return links, err
+	if err == nil && l.in == bucketFiles {
+		var item []link
+		item, err = c.linksOfItem(l.key)
+		links = append(links, item...)
 	}
-	owner, err := c.tx.FileOwner(l.key)
-	if err != nil || owner.Key == "" {
-		return links, ignoreDamage(err)
+	if errors.Is(err, model.ErrCorrupt) {
+		return nil, false, nil
 	}
-	item, err := dataItems(kind).get(c.tx, joinKey(id, owner.Key))
-	if err != nil {
-		return links, ignoreMissing(ignoreDamage(err))
-	}
-	return append(links, fileLink(item.Content.Path, kind, id, item.Key)), nil
+	return links, true, err
 }
 
-// linksOf returns the links of one record, see checker.linksOf.
-func linksOf[R any](tx *ReadTx, o objects[R], id string) ([]link, error) {
-	r, err := o.get(tx, id)
+// linksOfItem returns the link of the data item that a content file seems to
+// belong to, if there is one.
+func (c *checker) linksOfItem(path string) ([]link, error) {
+	owner, err := c.tx.FileOwner(path)
+	if err != nil || owner.Key == "" {
+		return nil, err
+	}
+	item, err := dataItems(owner.Kind).get(c.tx, joinKey(owner.ID, owner.Key))
 	if err != nil {
-		if ignoreMissing(err) == nil {
-			return []link{}, nil
-		}
-		return nil, ignoreDamage(err)
+		return nil, ignoreMissing(err)
+	}
+	return []link{fileLink(item.Content.Path, owner.Kind, owner.ID, item.Key)}, nil
+}
+
+// linksOf returns the links of one record, if there is one.
+func linksOf[R any](tx *ReadTx, o objects[R], id string) ([]link, error) {
+	r, err := o.load(tx, id)
+	if err != nil {
+		return nil, ignoreMissing(err)
 	}
 	return o.links(r), nil
 }
@@ -179,71 +188,11 @@ func (c *checker) missingUses(err error, id string) error {
 	return c.damaged(err, bucketUses, id, model.KindLayer, id)
 }
 
-// checkTrash looks whether anything is to be removed that is needed.
-func (c *checker) checkTrash() error {
-	return c.eachKey(bucketTrash, func(key string, value []byte) error {
-		t, err := trash.decode([]byte(key), value)
-		if err != nil {
-			return c.damaged(err, bucketTrash, key, "", "")
-		}
-		if t.Path != key {
-			c.add(ProblemRecord, bucketTrash, key, t.ObjectKind, t.ID, "path "+printable(key), "path "+printable(t.Path))
-		}
-		if owner, err := c.tx.FileOwner(t.Path); err == nil {
-			c.add(ProblemTrash, bucketTrash, key, owner.Kind, owner.ID, "content that nothing needs", "content of "+string(owner.Kind)+" "+owner.ID)
-		}
-		l, err := c.tx.Layer(model.LayerID(t.ID))
-		if t.Kind == TrashLayer && err == nil && l.Made && l.DriverDir() == t.Dir {
-			c.add(ProblemTrash, bucketTrash, key, model.KindLayer, t.ID, "a layer that nothing needs", "the directory of layer "+t.ID)
-		}
-		return nil
-	})
-}
-
-// checkJournal looks whether the journal can be read.
-func (c *checker) checkJournal() error {
-	return c.eachKey(bucketJournal, func(key string, value []byte) error {
-		entry, err := journal.decode([]byte(key), value)
-		if err == nil && string(seqKey(entry.Seq)) != key {
-			err = &RecordError{Bucket: string(bucketJournal), Key: key, Err: fmt.Errorf("has number %d", entry.Seq)}
-		}
-		return c.damaged(err, bucketJournal, key, "", "")
-	})
-}
-
-// checkApps looks whether the values of embedding programs are intact.
-func (c *checker) checkApps() error {
-	apps, err := c.tx.bucket(bucketApps)
-	if err != nil {
-		return err
-	}
-	return apps.ForEach(func(key, value []byte) error {
-		if value != nil {
-			c.add(ProblemBucket, bucketApps, string(key), "", "", "a bucket", "a value")
-			return nil
-		}
-		return c.checkApp(c.tx.App(string(key)))
-	})
-}
-
-func (c *checker) checkApp(app *ReadBucket) error {
-	if app.bolt == nil {
-		return app.usable()
-	}
-	return app.bolt.ForEach(func(key, value []byte) error {
-		if value == nil {
-			return c.checkApp(app.Bucket(string(key)))
-		}
-		_, err := unseal(app.name, key, value)
-		return c.damaged(err, app.name, string(key), "", "")
-	})
-}
-
 // checkUsage computes the sums anew.
 func (c *checker) checkUsage() error {
 	stored, err := c.tx.Usage()
 	if err != nil {
-		return ignoreDamage(err) // checkStore has reported it
+		return ignoreMissing(ignoreDamage(err)) // checkStore has reported it
 	}
 	actual, err := c.tx.countUsage()
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
+	"reflect"
 	"strconv"
 
 	"github.com/fxamacker/cbor/v2"
@@ -92,11 +94,13 @@ func codecModes() (cbor.EncMode, cbor.DecMode) {
 		Time:        cbor.TimeRFC3339Nano,
 	}.EncMode()
 	dec, errDec := cbor.DecOptions{
-		DupMapKey:      cbor.DupMapKeyEnforcedAPF,
-		IndefLength:    cbor.IndefLengthForbidden,
-		DefaultMapType: mapType,
-		IntDec:         cbor.IntDecConvertSigned,
-		UTF8:           cbor.UTF8DecodeInvalid,
+		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
+		IndefLength:      cbor.IndefLengthForbidden,
+		DefaultMapType:   reflect.TypeFor[map[string]any](),
+		IntDec:           cbor.IntDecConvertSignedOrFail,
+		UTF8:             cbor.UTF8DecodeInvalid, // names are any bytes
+		MaxArrayElements: math.MaxInt32,
+		MaxMapPairs:      math.MaxInt32,
 	}.DecMode()
 	if err := errors.Join(errEnc, errDec); err != nil {
 		panic(err) // the options are constants

@@ -1,6 +1,10 @@
 package db
 
-import "github.com/csdb/csdb/model"
+import (
+	"fmt"
+
+	"github.com/csdb/csdb/model"
+)
 
 var containers = objects[model.Container]{
 	table: table[model.Container]{bucketContainers},
@@ -33,12 +37,36 @@ func (tx *ReadTx) ContainersOfImage(id model.ImageID) ([]model.ContainerID, erro
 }
 
 // CreateContainer stores a new container. Its image and its layer need not
-// have records.
-func (tx *Tx) CreateContainer(c *model.Container) error { return containers.create(tx, c) }
+// have records, but the layer must not be another container's.
+func (tx *Tx) CreateContainer(c *model.Container) error {
+	if err := tx.checkOwnLayer(c); err != nil {
+		return err
+	}
+	return containers.create(tx, c)
+}
 
 // UpdateContainer replaces the record of a container by what fn makes of it.
 func (tx *Tx) UpdateContainer(op Op, id model.ContainerID, fn func(*model.Container) error) (*model.Container, error) {
-	return containers.update(tx, op, string(id), fn)
+	return containers.update(tx, op, string(id), func(c *model.Container) error {
+		if err := fn(c); err != nil {
+			return err
+		}
+		return tx.checkOwnLayer(c)
+	})
+}
+
+// checkOwnLayer refuses a container whose layer is another container's.
+func (tx *Tx) checkOwnLayer(c *model.Container) error {
+	owners, err := tx.ContainersOfLayer(c.Layer)
+	if err != nil || c.Layer == "" {
+		return err
+	}
+	for _, owner := range owners {
+		if owner != c.ID {
+			return model.OnObject(model.KindLayer, c.Layer, fmt.Errorf("%w: %s", model.ErrLayerUsedByContainer, owner))
+		}
+	}
+	return nil
 }
 
 // DeleteContainer removes a container and its data items. It returns the

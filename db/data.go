@@ -65,8 +65,8 @@ func (tx *Tx) PutData(kind model.Kind, id string, item model.Data) (*model.Conte
 		if err != nil {
 			return nil, err
 		}
-		if item.Seq, err = b.NextSequence(); err != nil {
-			return nil, classify(tx.path, err)
+		if item.Seq, err = b.next(); err != nil {
+			return nil, err
 		}
 	default:
 		return nil, err
@@ -180,7 +180,7 @@ func (tx *ReadTx) FileOwner(path string) (FileOwner, error) {
 		return FileOwner{}, err
 	}
 	parts := strings.SplitN(*owner, separator, 3)
-	if len(parts) != 3 {
+	if len(parts) != 3 || !slices.Contains(model.Kinds, model.Kind(parts[0])) {
 		return FileOwner{}, &RecordError{Bucket: string(bucketFiles), Key: path, Err: errors.New("names no data item")}
 	}
 	return FileOwner{Kind: model.Kind(parts[0]), ID: parts[1], Key: parts[2]}, nil

@@ -9,12 +9,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/google/uuid"
-	"go.etcd.io/bbolt"
+	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/internal/flock"
-	"github.com/csdb/csdb/internal/fsutil"
 	"github.com/csdb/csdb/model"
 )
 
@@ -37,8 +35,8 @@ type Options struct {
 	// NoSync does without syncing commits to disk. A crash of the machine may
 	// then destroy the database.
 	NoSync bool
-	// JournalLimit is how many entries the journal keeps; 0 means
-	// DefaultJournalLimit.
+	// JournalLimit is how many entries the journal keeps, at least one; 0
+	// means DefaultJournalLimit.
 	JournalLimit int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -79,8 +77,11 @@ func prepare(root string, options Options) (*DB, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	if options.JournalLimit == 0 {
+	switch {
+	case options.JournalLimit == 0:
 		options.JournalLimit = DefaultJournalLimit
+	case options.JournalLimit < 0:
+		return nil, fmt.Errorf("%w: a journal of %d entries", model.ErrInvalid, options.JournalLimit)
 	}
 	if options.Now == nil {
 		options.Now = time.Now
@@ -104,17 +105,21 @@ func openLock(root string, readOnly bool) (*flock.RW, error) {
 	if stat.Flags&unix.ST_RDONLY != 0 {
 		return nil, nil //nolint:nilnil // The comment says what nil means.
 	}
-	if readOnly {
-		// Reading must not make files; a store that has been written to has them.
-		if _, err := os.Lstat(path); err != nil {
-			return nil, nil //nolint:nilerr,nilnil // See the comment.
-		}
+	if readOnly && (!exists(path) || !exists(flock.QueuePath(path))) {
+		// Reading must not make files. Whoever writes will make them, and
+		// wait for bbolt's own lock.
+		return nil, nil //nolint:nilnil // See the comment of the function.
 	}
 	lock, err := flock.OpenRW(path)
 	if readOnly && errors.Is(err, fs.ErrPermission) {
 		return nil, nil //nolint:nilnil // Somebody who may not lock may still read.
 	}
 	return lock, err
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // check looks whether the database can be used, and migrates it if need be.
@@ -125,7 +130,7 @@ func (db *DB) check(ctx context.Context) error {
 		return err
 	})
 	if errors.Is(err, errOutdated) && !db.options.ReadOnly {
-		if err := db.migrate(ctx); err != nil {
+		if err := db.migrateWith(ctx, migrations, SchemaVersion); err != nil {
 			return err
 		}
 		return db.check(ctx)
@@ -149,80 +154,6 @@ func (db *DB) check(ctx context.Context) error {
 	return writeMarker(db.file.path, info.UUID)
 }
 
-// migrate brings the schema up to date.
-func (db *DB) migrate(ctx context.Context) error {
-	return db.file.update(ctx, func(bolt *bbolt.Tx, space *space) (bool, error) {
-		return db.run(bolt, space, func(tx *Tx) error { return migrate(tx, migrations, SchemaVersion) })
-	})
-}
-
-// Create makes an empty database for a store with the given driver in the
-// directory root, and opens it. If there is one already it returns an error
-// that matches model.ErrExists.
-func Create(ctx context.Context, root, driver string, options Options) (*DB, error) {
-	path := filepath.Join(root, FileName)
-	if id, err := readMarker(path); err != nil || id != "" {
-		return nil, fmt.Errorf("%s: %w", markerPath(path), errors.Join(model.ErrExists, err))
-	}
-	temp := filepath.Join(root, fsutil.TempName())
-	defer func() { _ = os.Remove(temp) }()
-	if err := writeEmpty(temp, driver, options); err != nil {
-		return nil, fmt.Errorf("database %s: %w", path, classify(path, err))
-	}
-	// Unlike a rename this fails if somebody else was faster.
-	if err := os.Link(temp, path); errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("database %s: %w", path, model.ErrExists)
-	} else if err != nil {
-		return nil, err
-	}
-	if err := fsutil.SyncDir(root); err != nil {
-		return nil, err
-	}
-	return Open(ctx, root, options)
-}
-
-// writeEmpty makes a database file without objects.
-func writeEmpty(path, driver string, options Options) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
-		return err
-	}
-	bolt, err := bbolt.Open(path, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, NoSync: options.NoSync})
-	if err != nil {
-		return err
-	}
-	now := time.Now
-	if options.Now != nil {
-		now = options.Now
-	}
-	id, err := uuid.NewRandom()
-	if err != nil {
-		return errors.Join(err, bolt.Close())
-	}
-	info := Info{UUID: id.String(), Created: now().UTC(), Driver: driver}
-	err = bolt.Update(func(tx *bbolt.Tx) error { return initialize(tx, path, &info) })
-	return errors.Join(err, bolt.Close())
-}
-
-// initialize fills an empty file with the buckets of the schema.
-func initialize(bolt *bbolt.Tx, path string, info *Info) error {
-	root, err := bolt.CreateBucket([]byte(rootBucket))
-	if err != nil {
-		return err
-	}
-	for _, name := range buckets {
-		if _, err := root.CreateBucket([]byte(name)); err != nil {
-			return err
-		}
-	}
-	tx := &Tx{ReadTx: ReadTx{path: path, bolt: bolt, root: root}, space: &space{}}
-	version := uint64(SchemaVersion)
-	return errors.Join(schemas.put(tx, keySchema, &version), infos.put(tx, keyInfo, info), tx.saveUsage())
-}
-
 // Close ends the use of the database. Transactions that run come to their end.
 func (db *DB) Close() { db.file.close() }
 
@@ -233,12 +164,12 @@ func (db *DB) Path() string { return db.file.path }
 // and nobody waits for it longer than it takes. fn must not begin another
 // transaction; that fails with model.ErrNested.
 func (db *DB) View(ctx context.Context, fn func(*ReadTx) error) error {
-	return db.file.view(ctx, func(bolt *bbolt.Tx) error {
-		tx, err := newReadTx(db.file.path, bolt)
-		if err != nil {
+	return db.file.view(ctx, func(h *handle, boltTx *bolt.Tx) error {
+		tx := &ReadTx{}
+		defer tx.end()
+		if err := tx.beginStore(h, boltTx); err != nil {
 			return err
 		}
-		defer tx.end()
 		if err := tx.checkSchema(); err != nil {
 			return err
 		}
@@ -249,34 +180,43 @@ func (db *DB) View(ctx context.Context, fn func(*ReadTx) error) error {
 // Update runs fn in a transaction that may write, and commits it if fn returns
 // nil. While it runs everybody else who wants to write waits, so fn must not
 // do anything that takes long. An error for which IsUnknown is true means that
-// the commit itself failed and the outcome has to be looked up.
+// the commit itself failed and the outcome has to be looked up; all others mean
+// that nothing has changed.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	if db.options.ReadOnly {
 		return fmt.Errorf("database %s: %w", db.file.path, model.ErrStoreIsReadOnly)
 	}
-	return db.file.update(ctx, func(bolt *bbolt.Tx, space *space) (bool, error) {
-		return db.run(bolt, space, func(tx *Tx) error {
-			if err := tx.checkSchema(); err != nil {
-				return err
-			}
-			return fn(tx)
-		})
+	return db.update(ctx, func(tx *Tx) error {
+		if err := tx.checkSchema(); err != nil {
+			return err
+		}
+		if err := tx.loadUsage(); err != nil {
+			return err
+		}
+		return fn(tx)
 	})
 }
 
-// run runs fn with a transaction of ours around one of bbolt.
-func (db *DB) run(bolt *bbolt.Tx, space *space, fn func(*Tx) error) (changed bool, err error) {
-	read, err := newReadTx(db.file.path, bolt)
-	if err != nil {
-		return false, err
+// update runs fn in a transaction on a database of any schema.
+func (db *DB) update(ctx context.Context, fn func(*Tx) error) error {
+	return db.file.update(ctx, func(h *handle, boltTx *bolt.Tx, space *space) (changed bool, err error) {
+		tx := &Tx{space: space, now: db.options.Now().UTC(), limit: db.options.JournalLimit}
+		defer tx.end()
+		if err := tx.beginStore(h, boltTx); err != nil {
+			return false, err
+		}
+		if err := fn(tx); err != nil {
+			return false, err
+		}
+		return tx.finish()
+	})
+}
+
+// beginStore begins a transaction on the database of a store.
+func (tx *ReadTx) beginStore(h *handle, boltTx *bolt.Tx) error {
+	err := tx.begin(h.path, h.file, boltTx, rootBucket, &h.buffers)
+	if err == nil && tx.root == nil {
+		err = &DamageError{Path: h.path, Err: errors.New("not a database of csdb, or one without content")}
 	}
-	tx, err := newTx(read, space, db.options.Now(), db.options.JournalLimit)
-	if err != nil {
-		return false, err
-	}
-	defer tx.end()
-	if err := fn(tx); err != nil {
-		return false, err
-	}
-	return tx.finish()
+	return err
 }

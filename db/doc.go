@@ -5,6 +5,8 @@
 // changing it, all or nothing. Any number of processes may do so at the same
 // time, see the type file in this package. A Run does the same for the run
 // database, which holds what is true only until the machine is booted again.
+// Nothing that stands in the file can harm the process: damage becomes an error
+// that matches model.ErrCorrupt, see guard and handle.
 //
 //	database, err := db.Open(ctx, root, db.Options{})
 //	...
@@ -21,11 +23,11 @@
 // # Schema
 //
 // The database is the file csdb.db in the root of the store. In the following
-// drawing a bucket ends with a slash, ID stands for the ID of an object, "|"
-// for a NUL byte between the parts of a key, and the text behind a key for its
-// value. A key without text has an empty value; all others have values with a
-// checksum, see seal. Records are CBOR (RFC 8949); the numbers of their fields
-// stand in their declarations. Numbers in keys are big endian, in 8 bytes.
+// drawing a bucket ends with a slash, ID stands for the ID of an object, and "|"
+// for a NUL byte between the parts of a key. The text behind a key is about its
+// value; values have a checksum, see seal, but for those that are empty. Records
+// are CBOR (RFC 8949); the numbers of their fields stand in their declarations.
+// Numbers in keys are big endian, in 8 bytes.
 //
 //	v1/
 //	  store/                               about the store as a whole
@@ -51,21 +53,21 @@
 //	  data/container/
 //	    ID|KEY                             data item of a container: model.Data
 //	  index/children/
-//	    PARENT|ID                          layer ID has this parent
+//	    PARENT|ID                          empty: layer ID has this parent
 //	  index/layer-images/
-//	    LAYER|ID                           image ID has this top layer, mapped or not
+//	    LAYER|ID                           empty: image ID has this top layer, mapped or not
 //	  index/layer-containers/
-//	    LAYER|ID                           container ID has this layer of its own
+//	    LAYER|ID                           empty: container ID has this layer of its own
 //	  index/image-containers/
-//	    IMAGE|ID                           container ID was made from this image
+//	    IMAGE|ID                           empty: container ID was made from this image
 //	  index/digest/diff/
-//	    DIGEST|ID                          layer ID has a diff with this digest
+//	    DIGEST|ID                          empty: layer ID has a diff with this digest
 //	  index/digest/compressed/
-//	    DIGEST|ID                          layer ID was received as a blob with this digest
+//	    DIGEST|ID                          empty: layer ID was received as a blob with this digest
 //	  index/digest/toc/
-//	    DIGEST|ID                          layer ID has a table of contents with this digest
+//	    DIGEST|ID                          empty: layer ID has a table of contents with this digest
 //	  index/digest/image/
-//	    DIGEST|ID                          image ID can be found by this digest
+//	    DIGEST|ID                          empty: image ID can be found by this digest
 //	  index/files/
 //	    PATH                               KIND|ID|KEY of the data item in this content file; no KEY: a tar-split
 //	  uses/
@@ -75,7 +77,9 @@
 //	  journal/
 //	    NUMBER                             what a transaction did: JournalEntry
 //	  apps/
-//	    NAME/                              bucket of an embedding program: values with a checksum, and buckets
+//	    NAME/                              what an embedding program keeps here
+//	      KEY                              any bytes
+//	      NAME/                            a bucket within its bucket, with the same in it
 //
 // The rules between them: each entry below names/ and index/ follows from one
 // record or data item (links), which has all of its entries; uses/ has a count

@@ -25,43 +25,36 @@ type DamageError struct {
 
 // Error names the file, the damage and the way out.
 func (e *DamageError) Error() string {
-	return fmt.Sprintf("%v (the database is damaged: %q tells how far, a backup or `csdb backup` of an intact copy brings it back)",
-		e.Err, "csdb fsck "+e.Path)
+	return fmt.Sprintf("%v (the database %s is damaged: \"csdb fsck\" tells how far, \"csdb rescue\" or a backup brings it back)", e.Err, e.Path)
 }
 
 // Unwrap returns the class of the error and its reason.
 func (e *DamageError) Unwrap() []error { return []error{model.ErrCorrupt, e.Err} }
 
-// catch turns a panic that came from bbolt, or from reading the file that it
-// maps into memory, into an error. Any other panic goes on. It is to be
-// deferred.
-func catch(path string, err *error) {
-	value := recover()
-	if value == nil {
-		return
+// causedByFile tells whether a panic that is being recovered was caused by the
+// database file: bbolt panics on what it does not expect, and memory that the
+// file is mapped to cannot be read where the disk fails or the file has become
+// shorter. Everything else is a mistake of a program, which nobody must hide.
+func causedByFile(value any) bool {
+	culprit := panickedIn()
+	if strings.HasPrefix(culprit, "go.etcd.io/bbolt") {
+		return true
 	}
-	if !isFault(value) && !panickedInBolt() {
-		panic(value)
-	}
-	*err = &DamageError{Path: path, Err: fmt.Errorf("%w: %v", errFault, value)}
-}
-
-// isFault tells whether a panic stands for an access to memory that is not
-// there: a page of the file that cannot be read, or lies beyond its end.
-// debug.SetPanicOnFault gives such an error its address.
-func isFault(value any) bool {
-	_, ok := value.(interface {
+	// Only an address that is not mapped, or not any more, comes with an error
+	// that tells it. A nil pointer does not.
+	_, fault := value.(interface {
 		runtime.Error
 		Addr() uintptr
 	})
-	return ok
+	return fault && (strings.HasPrefix(culprit, "github.com/csdb/csdb/db.") ||
+		strings.HasPrefix(culprit, "github.com/fxamacker/cbor"))
 }
 
-// panickedInBolt tells whether the function that panicked belongs to bbolt. It
-// is called while the panic is being recovered, when the stack still shows
-// where it began.
-func panickedInBolt() bool {
-	var pcs [64]uintptr
+// panickedIn returns the function that panicked, or the first one outside of
+// the standard library that had called it. It is called while the panic is
+// being recovered, when the stack still shows where it began.
+func panickedIn() string {
+	var pcs [128]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs[:])])
 	panicking := false
 	for {
@@ -69,29 +62,53 @@ func panickedInBolt() bool {
 		switch {
 		case frame.Function == "runtime.gopanic":
 			panicking = true
-		case panicking && !strings.HasPrefix(frame.Function, "runtime."):
-			return strings.HasPrefix(frame.Function, "go.etcd.io/bbolt")
+		case panicking && !inStandardLibrary(frame.Function):
+			return frame.Function
 		}
 		if !more {
-			return false
+			return ""
 		}
 	}
 }
 
+// inStandardLibrary tells whether a function belongs to the standard library.
+// Import paths of all others begin with a domain name.
+func inStandardLibrary(function string) bool {
+	first, _, isPath := strings.Cut(function, "/")
+	if !isPath {
+		return !strings.HasPrefix(function, "main.")
+	}
+	return !strings.Contains(first, ".")
+}
+
 // classify gives an error of bbolt its class.
 func classify(path string, err error) error {
-	for _, damage := range []error{
-		bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum, io.ErrUnexpectedEOF, io.EOF,
+	if err == nil {
+		return nil
+	}
+	for _, class := range []struct {
+		of   error
+		errs []error
+	}{
+		{model.ErrNoSpace, []error{unix.ENOSPC, unix.EDQUOT, bolterrors.ErrMaxSizeReached}},
+		{model.ErrInvalid, []error{bolterrors.ErrKeyTooLarge, bolterrors.ErrValueTooLarge, bolterrors.ErrKeyRequired, bolterrors.ErrBucketNameRequired}},
+		{model.ErrReadOnly, []error{bolterrors.ErrTxNotWritable, bolterrors.ErrDatabaseReadOnly}},
 	} {
-		if errors.Is(err, damage) {
-			return &DamageError{Path: path, Err: err}
+		if matchesAny(err, class.errs) {
+			return fmt.Errorf("%w: %w", class.of, err)
 		}
 	}
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, bolterrors.ErrMaxSizeReached) {
-		return fmt.Errorf("%w: %w", model.ErrNoSpace, err)
-	}
-	if errors.Is(err, bolterrors.ErrKeyTooLarge) || errors.Is(err, bolterrors.ErrValueTooLarge) || errors.Is(err, bolterrors.ErrKeyRequired) {
-		return fmt.Errorf("%w: %w", model.ErrInvalid, err)
+	if matchesAny(err, []error{bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum, io.ErrUnexpectedEOF, io.EOF}) {
+		return &DamageError{Path: path, Err: err}
 	}
 	return err
+}
+
+func matchesAny(err error, targets []error) bool {
+	for _, target := range targets {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
 }

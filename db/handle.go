@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
+	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/internal/flock"
@@ -20,98 +21,102 @@ import (
 type handle struct {
 	path     string
 	file     *os.File // the one that bolt uses
-	bolt     *bbolt.DB
+	bolt     *bolt.DB
 	writable bool
 
-	// Guarded by file.mu:
-	users  int
-	broken bool
+	// broken is set when bbolt may be wrong about the file. The handle gets
+	// no more users.
+	broken atomic.Bool
+	// buffers has memory that the guards of transactions use again.
+	buffers sync.Pool
+	// stuck is set when a panic may have left mutexes of bbolt locked.
+	stuck atomic.Bool
+
+	users int        // guarded by file.mu
+	mode  flock.Mode // of the locks that its users hold
+	slept meta       // what held when the last transaction had ended
 }
 
-const (
-	// mapSize is how much address space is set aside for the database beyond
-	// its size, so that bbolt need not map it anew, for which it would have to
-	// wait for all readers.
-	mapSize = 256 << 20
-	// foreignLockWait is how long one attempt waits for the lock that bbolt
-	// itself puts on the file. Only a foreign program can hold that, and it
-	// does not know our own lock.
-	foreignLockWait = 200 * time.Millisecond
-)
+// mapSize is how much address space in bytes is set aside for the database to
+// grow, so that bbolt need not map it anew, for which it would have to wait for
+// all readers.
+const mapSize = 256 << 20
 
-// openHandle opens an existing database. The caller holds our own lock.
-func openHandle(ctx context.Context, path string, writable, noSync bool) (h *handle, err error) {
-	h = &handle{path: path, writable: writable}
+// openHandle opens an existing database for one user. The caller holds our own
+// lock.
+func (f *file) openHandle(ctx context.Context, mode flock.Mode) (h *handle, err error) {
+	h = &handle{path: f.path, writable: mode == flock.Exclusive, users: 1, mode: mode}
+	h.file, err = f.foreign.Lock(ctx, mode, h.openFile)
+	if err != nil {
+		return nil, err
+	}
+	file := h.file
 	defer func() {
-		if err != nil && h.file != nil {
-			// After a panic bbolt leaves the file open, and locked.
-			_ = h.file.Close()
+		if err != nil {
+			// If bbolt has panicked it has left the file open, and locked.
+			_ = file.Close()
 		}
 	}()
-	defer catch(path, &err)
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	options := &bbolt.Options{
-		ReadOnly:        !writable,
-		NoSync:          noSync,
-		FreelistType:    bbolt.FreelistMapType,
-		InitialMmapSize: mapSize,
-		Timeout:         foreignLockWait,
-		OpenFile:        h.openFile,
-	}
-	for {
-		h.bolt, err = bbolt.Open(path, 0o600, options)
-		if !errors.Is(err, bolterrors.ErrTimeout) {
-			break
-		}
-		if ctx.Err() != nil {
-			return nil, h.foreignBusy(context.Cause(ctx))
-		}
-	}
+	size, err := h.inspect(ctx)
 	if err != nil {
-		return nil, classify(path, err)
+		return nil, err
+	}
+	err = h.guarded(func() (err error) {
+		h.bolt, err = bolt.Open(f.path, 0, &bolt.Options{
+			ReadOnly:        !h.writable,
+			NoSync:          f.noSync,
+			FreelistType:    bolt.FreelistMapType,
+			InitialMmapSize: int(size) + mapSize,
+			Timeout:         time.Nanosecond, // the lock is held already
+			OpenFile:        func(string, int, os.FileMode) (*os.File, error) { return h.file, nil },
+		})
+		return classify(f.path, err)
+	})
+	if err != nil {
+		return nil, err
 	}
 	h.bolt.AllocSize = growStep
 	return h, nil
 }
 
-// openFile opens the file for bbolt, which would make it if it did not exist.
-func (h *handle) openFile(path string, flag int, _ os.FileMode) (*os.File, error) {
-	f, err := os.OpenFile(path, flag&^os.O_CREATE|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+// openFile opens the file of the database, which must exist. Opening a pipe or
+// a device instead might wait for ever, or do something.
+func (h *handle) openFile() (*os.File, error) {
+	info, err := os.Lstat(h.path)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: not a database but a %s", model.ErrCorrupt, kindOf(info.Mode()))
+	}
+	flags := os.O_RDONLY
+	if h.writable {
+		flags = os.O_RDWR
+	}
+	f, err := os.OpenFile(h.path, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, err
 	}
-	if info.Size() == 0 || !info.Mode().IsRegular() {
-		// bbolt would fill an empty file with an empty database.
-		return nil, errors.Join(fmt.Errorf("%w: not a database but an empty or special file", model.ErrCorrupt), f.Close())
-	}
-	if h.file == nil { // bbolt opens the file once more to copy it
-		h.file = f
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%w: not a regular file", model.ErrCorrupt), err, f.Close())
 	}
 	return f, nil
 }
 
-// foreignBusy says who holds bbolt's own lock.
-func (h *handle) foreignBusy(cause error) error {
-	f, err := os.Open(h.path)
-	if err != nil {
-		return &flock.BusyError{Path: h.path, Err: cause}
+// kindOf names the kind of a file.
+func kindOf(mode os.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "directory"
+	case mode&os.ModeSymlink != 0:
+		return "symbolic link"
 	}
-	defer func() { _ = f.Close() }()
-	return &flock.BusyError{Path: h.path, Holders: flock.Holders(f), Err: cause}
-}
-
-// view runs fn in a read transaction.
-func (h *handle) view(fn func(*bbolt.Tx) error) (err error) {
-	return h.transact(false, func(tx *bbolt.Tx) error { return fn(tx) })
+	return "special file"
 }
 
 // update runs fn in a write transaction and commits it if fn changed anything.
-func (h *handle) update(fn func(*bbolt.Tx, *space) (changed bool, err error)) error {
-	return h.transact(true, func(tx *bbolt.Tx) error {
+func (h *handle) update(fn func(*bolt.Tx, *space) (changed bool, err error)) error {
+	return h.transact(true, func(tx *bolt.Tx) error {
 		space, err := h.reserve(tx)
 		if err != nil {
 			return err
@@ -119,10 +124,10 @@ func (h *handle) update(fn func(*bbolt.Tx, *space) (changed bool, err error)) er
 		if changed, err := fn(tx, space); err != nil || !changed {
 			return err
 		}
-		if err := tx.Commit(); err != nil {
-			return &CommitError{Err: classify(h.path, err)}
+		if err := space.extend(tx); err != nil {
+			return err
 		}
-		return nil
+		return h.commit(tx)
 	})
 }
 
@@ -130,40 +135,91 @@ func (h *handle) update(fn func(*bbolt.Tx, *space) (changed bool, err error)) er
 // has committed it. A panic or a memory fault that comes from bbolt or from
 // the mapped file becomes an error; any other panic goes on after the
 // transaction has been rolled back.
-func (h *handle) transact(writable bool, fn func(*bbolt.Tx) error) (err error) {
-	defer catch(h.path, &err)
+func (h *handle) transact(writable bool, fn func(*bolt.Tx) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	tx, err := h.bolt.Begin(writable)
+	tx, err := h.begin(writable)
 	if err != nil {
-		return classify(h.path, err)
+		return err
 	}
-	// After a commit this answers that the transaction is closed.
-	defer func() { _ = tx.Rollback() }()
+	defer h.rollback(tx)
+	defer h.catch(&err)
 	return fn(tx)
 }
 
-// closeWait is how long closing a broken database may take. bbolt may wait for
-// a lock that a panic has left locked.
+// begin begins a transaction. bbolt reads the meta pages while it holds a
+// mutex that readers need to end, so that must not fail.
+func (h *handle) begin(writable bool) (tx *bolt.Tx, err error) {
+	if _, err := newestMeta(h.file); err != nil {
+		h.broken.Store(true)
+		return nil, &DamageError{Path: h.path, Err: err}
+	}
+	err = h.guarded(func() (err error) {
+		tx, err = h.bolt.Begin(writable)
+		return classify(h.path, err)
+	})
+	return tx, err
+}
+
+// rollback ends a transaction. After a commit it does nothing.
+func (h *handle) rollback(tx *bolt.Tx) {
+	if h.stuck.Load() {
+		return
+	}
+	_ = h.guarded(func() error {
+		_ = tx.Rollback() // says that a committed transaction is closed
+		return nil
+	})
+}
+
+// guarded runs a function of bbolt. If it panics, mutexes of bbolt may stay
+// locked.
+func (h *handle) guarded(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if errors.Is(err, errFault) {
+			h.stuck.Store(true)
+		}
+	}()
+	defer h.catch(&err)
+	return fn()
+}
+
+// catch turns a panic that the file has caused into an error. It is to be
+// deferred.
+func (h *handle) catch(err *error) {
+	value := recover()
+	if value == nil {
+		return
+	}
+	if !causedByFile(value) {
+		panic(value)
+	}
+	h.broken.Store(true)
+	*err = &DamageError{Path: h.path, Err: fmt.Errorf("%w: %v", errFault, value)}
+}
+
+// closeWait is how long closing a database may take whose mutexes may be
+// locked.
 const closeWait = time.Second
 
-// close closes the database after its last transaction.
+// close closes the database after its last transaction. What was committed is
+// on disk, so closing can lose nothing.
 func (h *handle) close() {
-	if !h.broken {
-		// What was committed is on disk: closing can lose nothing.
+	if !h.stuck.Load() {
 		_ = h.bolt.Close()
 		return
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		var err error
-		defer catch(h.path, &err)
-		_ = h.bolt.Close()
+		_ = h.guarded(h.bolt.Close)
 	}()
 	select {
 	case <-done:
 	case <-time.After(closeWait):
 	}
-	// Frees the lock that bbolt put on the file; its mapping may stay.
+	// The mapping may stay, and with it the open file and the lock that bbolt
+	// put on it, unless that is given back.
+	_ = unix.Flock(int(h.file.Fd()), unix.LOCK_UN)
 	_ = h.file.Close()
 }

@@ -31,7 +31,13 @@ var (
 var features = []string{}
 
 // Info returns the description of the store.
-func (tx *ReadTx) Info() (*Info, error) { return infos.get(tx, keyInfo) }
+func (tx *ReadTx) Info() (*Info, error) {
+	info, err := infos.get(tx, keyInfo)
+	if errors.Is(err, model.ErrNotFound) {
+		err = &RecordError{Bucket: string(bucketStore), Key: keyInfo, Err: errors.New("it is missing")}
+	}
+	return info, err
+}
 
 // Schema returns the version of the schema.
 func (tx *ReadTx) Schema() (uint64, error) {
@@ -47,6 +53,14 @@ var errOutdated = errors.New("older schema")
 
 // checkSchema makes sure that this program understands the database.
 func (tx *ReadTx) checkSchema() error {
+	if err := tx.checkVersion(); err != nil {
+		return err
+	}
+	return tx.checkFeatures()
+}
+
+// checkVersion makes sure that the schema is the one of this program.
+func (tx *ReadTx) checkVersion() error {
 	version, err := tx.Schema()
 	if err != nil {
 		return err
@@ -59,6 +73,11 @@ func (tx *ReadTx) checkSchema() error {
 		return fmt.Errorf("%w: database %s has %w version %d; it is brought to version %d when it is opened for writing",
 			model.ErrUnsupported, tx.path, errOutdated, version, SchemaVersion)
 	}
+	return nil
+}
+
+// checkFeatures makes sure that this program knows what the store uses.
+func (tx *ReadTx) checkFeatures() error {
 	info, err := tx.Info()
 	if err != nil {
 		return &DamageError{Path: tx.path, Err: fmt.Errorf("description of the store: %w", err)}

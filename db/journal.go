@@ -1,6 +1,7 @@
 package db
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -67,6 +68,14 @@ func (tx *Tx) note(op Op, kind model.Kind, id string, detail []string) {
 	tx.changes = append(tx.changes, Change{Op: op, Kind: kind, ID: id, Detail: slices.Clone(detail[:min(len(detail), maxDetail)])})
 }
 
+// command is the name of this program, if it has one.
+func command() string {
+	if len(os.Args) == 0 {
+		return ""
+	}
+	return filepath.Base(os.Args[0])
+}
+
 // writeJournal adds the entry of the transaction and drops the oldest ones
 // beyond the limit.
 func (tx *Tx) writeJournal() error {
@@ -74,48 +83,52 @@ func (tx *Tx) writeJournal() error {
 	if err != nil {
 		return err
 	}
-	seq, err := b.NextSequence()
+	seq, err := b.next()
 	if err != nil {
-		return classify(tx.path, err)
+		return err
 	}
 	entry := JournalEntry{
-		Seq: seq, TxID: tx.TxID(), Time: tx.now, PID: os.Getpid(), Command: filepath.Base(os.Args[0]),
+		Seq: seq, TxID: tx.TxID(), Time: tx.now, PID: os.Getpid(), Command: command(),
 		Changes: tx.changes[:min(len(tx.changes), maxChanges)],
 	}
 	entry.Omitted = len(tx.changes) - len(entry.Changes)
 	if err := journal.put(tx, string(seqKey(seq)), &entry); err != nil {
 		return err
 	}
-	if seq <= uint64(tx.limit) { //nolint:gosec // The limit is not negative.
+	if seq <= uint64(tx.limit) {
 		return nil
 	}
-	oldest := seqKey(seq - uint64(tx.limit)) //nolint:gosec // See above.
-	cursor := b.Cursor()
-	// Deleting moves the cursor, so it looks for the first entry each time.
-	for key, _ := cursor.First(); key != nil && slices.Compare(key, oldest) <= 0; key, _ = cursor.First() {
-		if err := cursor.Delete(); err != nil {
-			return classify(tx.path, err)
+	var old [][]byte
+	err = b.scan(nil, func(key, _ []byte) error {
+		if bytes.Compare(key, seqKey(seq-uint64(tx.limit))) > 0 {
+			return errStop
 		}
+		old = append(old, bytes.Clone(key))
+		return nil
+	})
+	for _, key := range old {
+		err = errors.Join(err, b.remove(key))
 	}
-	return nil
+	return err
 }
 
 // Journal calls fn for each entry with a number of at least from, the oldest
-// first, until fn returns false.
+// first, until fn returns false. Damaged entries are passed over; the error
+// joins what is wrong with them.
 func (tx *ReadTx) Journal(from uint64, fn func(*JournalEntry) bool) error {
 	b, err := tx.bucket(bucketJournal)
 	if err != nil {
 		return err
 	}
 	var damage []error
-	cursor := b.Cursor()
-	for key, value := cursor.Seek(seqKey(from)); key != nil; key, value = cursor.Next() {
+	err = b.scanFrom(seqKey(from), func(key, value []byte) error {
 		entry, err := journal.decode(key, value)
 		if err != nil {
 			damage = append(damage, err)
 		} else if !fn(entry) {
-			break
+			return errStop
 		}
-	}
-	return errors.Join(damage...)
+		return nil
+	})
+	return errors.Join(append(damage, err)...)
 }

@@ -1,6 +1,8 @@
 package db
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -33,11 +35,14 @@ func (tx *ReadTx) Children(parent model.LayerID) ([]model.LayerID, error) {
 // idsWith returns the IDs that stand behind prefix in the keys of an index.
 func idsWith[ID ~string](tx *ReadTx, in bucket, prefix string) ([]ID, error) {
 	texts, err := keysWith(tx, in, prefix+separator)
-	var ids []ID
-	for _, text := range texts {
-		ids = append(ids, ID(text))
+	if err != nil || len(texts) == 0 {
+		return nil, err
 	}
-	return ids, err
+	ids := make([]ID, len(texts))
+	for i, text := range texts {
+		ids[i] = ID(text)
+	}
+	return ids, nil
 }
 
 // DigestKind tells the digests apart by which layers can be found.
@@ -80,11 +85,47 @@ func (o objects[R]) loadAll(tx *ReadTx, ids []string) ([]*R, error) {
 }
 
 // CreateLayer stores a new layer. Its parent need not have a record.
-func (tx *Tx) CreateLayer(l *model.Layer) error { return layers.create(tx, l) }
+func (tx *Tx) CreateLayer(l *model.Layer) error {
+	if err := tx.checkAncestors(l); err != nil {
+		return err
+	}
+	return layers.create(tx, l)
+}
 
 // UpdateLayer replaces the record of a layer by what fn makes of it.
 func (tx *Tx) UpdateLayer(op Op, id model.LayerID, fn func(*model.Layer) error) (*model.Layer, error) {
-	return layers.update(tx, op, string(id), fn)
+	return layers.update(tx, op, string(id), func(l *model.Layer) error {
+		parent := l.Parent
+		if err := fn(l); err != nil || l.Parent == parent {
+			return err
+		}
+		return tx.checkAncestors(l)
+	})
+}
+
+// checkAncestors refuses a layer that would be its own ancestor. One to which
+// no other layer refers cannot be, whatever its parent is.
+func (tx *Tx) checkAncestors(l *model.Layer) error {
+	children, err := tx.Children(l.ID)
+	if err != nil || len(children) == 0 && l.Parent != l.ID {
+		return err
+	}
+	seen := make(map[model.LayerID]bool)
+	for id := l.Parent; id != "" && !seen[id]; {
+		if id == l.ID {
+			return model.OnObject(model.KindLayer, l.ID, fmt.Errorf("%w: it would be its own ancestor", model.ErrInvalid))
+		}
+		seen[id] = true
+		ancestor, err := tx.Layer(id)
+		if errors.Is(err, model.ErrLayerUnknown) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		id = ancestor.Parent
+	}
+	return nil
 }
 
 // DeleteLayer removes a layer and its data items, whoever uses it. It returns

@@ -65,7 +65,9 @@ func imageLinks(i *model.Image) []link {
 
 func containerLinks(c *model.Container) []link {
 	links := nameLinks(model.KindContainer, string(c.ID), c.Names)
-	links = append(links, link{in: bucketLayerContainers, key: joinKey(string(c.Layer), string(c.ID))})
+	if c.Layer != "" {
+		links = append(links, link{in: bucketLayerContainers, key: joinKey(string(c.Layer), string(c.ID))})
+	}
 	if c.Image != "" {
 		links = append(links, link{in: bucketImageContainers, key: joinKey(string(c.Image), string(c.ID))})
 	}
@@ -78,34 +80,44 @@ func fileLink(path string, kind model.Kind, id, key string) link {
 	return link{bucketFiles, path, joinKey(string(kind), id, key)}
 }
 
-// relink replaces the links of a record.
+// relink replaces the links of a record. Either list may have a link twice, for
+// an image may name a layer twice.
 func (tx *Tx) relink(before, after []link) error {
-	keep := make(map[link]bool, len(after))
-	for _, l := range after {
-		keep[l] = true
-	}
-	had := make(map[link]bool, len(before))
-	for _, l := range before {
-		had[l] = true
-		if !keep[l] {
-			if err := tx.unlink(l); err != nil {
-				return err
-			}
+	for _, l := range without(before, after) {
+		if err := tx.unlink(l); err != nil {
+			return err
 		}
 	}
-	for _, l := range after {
-		if !had[l] {
-			had[l] = true // a list may name a layer twice
-			if err := tx.link(l); err != nil {
-				return err
-			}
+	for _, l := range without(after, before) {
+		if err := tx.link(l); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// without returns the links that are not among others, each once.
+func without(links, others []link) []link {
+	passed := make(map[link]bool, len(links)+len(others))
+	for _, l := range others {
+		passed[l] = true
+	}
+	var rest []link
+	for _, l := range links {
+		if !passed[l] {
+			passed[l] = true
+			rest = append(rest, l)
+		}
+	}
+	return rest
+}
+
 // link makes an index entry, and counts the use of a layer that it means.
 func (tx *Tx) link(l link) error {
+	if l.value == "" && strings.Count(l.key, separator) != 1 {
+		// An ID or a digest that nobody has validated.
+		return fmt.Errorf("index %s: %w: %q cannot be part of a key", l.in, model.ErrInvalid, l.key)
+	}
 	if l.value != "" {
 		owner, err := linkValues(l.in).get(&tx.ReadTx, l.key)
 		if err == nil {
@@ -120,8 +132,10 @@ func (tx *Tx) link(l link) error {
 	if err != nil {
 		return err
 	}
-	if err := b.Put([]byte(l.key), nil); err != nil {
-		return classify(tx.path, err)
+	tx.space.write(len(l.key))
+	// Not nil, which bbolt takes for a bucket until the commit.
+	if err := b.put([]byte(l.key), []byte{}); err != nil {
+		return err
 	}
 	return tx.countUse(l, +1)
 }
@@ -132,8 +146,8 @@ func (tx *Tx) unlink(l link) error {
 	if err != nil {
 		return err
 	}
-	if err := b.Delete([]byte(l.key)); err != nil {
-		return classify(tx.path, err)
+	if err := b.remove([]byte(l.key)); err != nil {
+		return err
 	}
 	return tx.countUse(l, -1)
 }

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/internal/fsutil"
 	"github.com/csdb/csdb/model"
@@ -23,18 +26,25 @@ type marker struct {
 
 func markerPath(database string) string { return filepath.Join(filepath.Dir(database), MarkerName) }
 
+// maxMarker is more than a marker ever has, in bytes.
+const maxMarker = 4096
+
 // readMarker returns the UUID in the marker, or "" if there is none.
 func readMarker(database string) (string, error) {
 	path := markerPath(database)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return "", nil
-	}
-	if err != nil {
+	case errors.Is(err, unix.ELOOP):
+		return "", fmt.Errorf("marker %s: %w: a symbolic link", path, model.ErrCorrupt)
+	case err != nil:
 		return "", fmt.Errorf("marker: %w", err)
 	}
+	defer func() { _ = f.Close() }()
 	var m marker
-	if err := json.Unmarshal(text, &m); err != nil || m.UUID == "" {
+	text, err := io.ReadAll(io.LimitReader(f, maxMarker))
+	if err != nil || json.Unmarshal(text, &m) != nil || m.UUID == "" {
 		return "", fmt.Errorf("marker %s: %w: holds no UUID", path, model.ErrCorrupt)
 	}
 	return m.UUID, nil

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/csdb/csdb/model"
@@ -15,8 +16,18 @@ type migration struct {
 // migrations is ordered by version and has no gap. Version 1 is the first one.
 var migrations = []migration{}
 
-// migrate brings the database to the current schema version. All steps happen
-// in the given transaction; nothing is written if there is nothing to do.
+// migrateWith brings the database to a schema version, in one transaction.
+func (db *DB) migrateWith(ctx context.Context, steps []migration, target uint64) error {
+	return db.update(ctx, func(tx *Tx) error {
+		if err := migrate(tx, steps, target); err != nil {
+			return err
+		}
+		return tx.loadUsage()
+	})
+}
+
+// migrate brings the database to a schema version. All steps happen in the
+// given transaction; nothing is written if there is nothing to do.
 func migrate(tx *Tx, steps []migration, target uint64) error {
 	version, err := tx.Schema()
 	if err != nil {

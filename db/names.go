@@ -1,7 +1,6 @@
 package db
 
 import (
-	"bytes"
 	"errors"
 	"slices"
 
@@ -36,8 +35,11 @@ func (tx *ReadTx) Find(kind model.Kind, ref string) (string, error) {
 	}
 	if kind == model.KindContainer {
 		owners, err := tx.ContainersOfLayer(model.LayerID(ref))
-		if err != nil || len(owners) > 0 {
-			return string(append(owners, "")[0]), err
+		if err != nil {
+			return "", err
+		}
+		if len(owners) > 0 {
+			return string(owners[0]), nil
 		}
 	}
 	return tx.findByPrefix(kind, ref)
@@ -49,16 +51,20 @@ func (tx *ReadTx) findByPrefix(kind model.Kind, prefix string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cursor := b.Cursor()
-	first, _ := cursor.Seek([]byte(prefix))
-	if first == nil || !bytes.HasPrefix(first, []byte(prefix)) {
-		return "", model.Unknown(kind, prefix)
+	var found []string
+	err = b.scan([]byte(prefix), func(key, _ []byte) error {
+		if found = append(found, string(key)); len(found) > 1 {
+			return errStop
+		}
+		return nil
+	})
+	if err == nil && len(found) != 1 {
+		err = model.Unknown(kind, prefix)
 	}
-	id := string(first)
-	if second, _ := cursor.Next(); second != nil && bytes.HasPrefix(second, []byte(prefix)) {
-		return "", model.Unknown(kind, prefix)
+	if err != nil {
+		return "", err
 	}
-	return id, nil
+	return found[0], nil
 }
 
 // Names returns the names of an object.
@@ -95,15 +101,17 @@ func (tx *Tx) rename(kind model.Kind, id string, fn func(old []string) []string)
 		return nil, err
 	}
 	names := model.UniqueNames(fn(old)...)
-	for _, name := range names {
+	for _, name := range names { // all of them before the first is taken away
 		if err := model.ValidateName(name); err != nil {
 			return nil, model.OnObject(kind, id, err)
 		}
+	}
+	for _, name := range names {
 		if err := tx.takeName(kind, id, name); err != nil {
 			return nil, err
 		}
 	}
-	return names, keeper.setNames(tx, id, names)
+	return names, keeper.setNames(tx, id, names, true)
 }
 
 // takeName takes a name away from the object that has it, unless that is id.
@@ -120,7 +128,8 @@ func (tx *Tx) takeName(kind model.Kind, id, name string) error {
 	if err != nil {
 		return err
 	}
-	return keeper.setNames(tx, owner, slices.DeleteFunc(names, func(n string) bool { return n == name }))
+	names = slices.DeleteFunc(names, func(n string) bool { return n == name })
+	return keeper.setNames(tx, owner, names, false)
 }
 
 // Metadata returns the metadata of an object.

@@ -20,23 +20,26 @@ type nesting struct {
 	inside map[uint64]bool
 }
 
-// enter notes the calling goroutine until leave is called.
-func (n *nesting) enter() (leave func(), err error) {
+// enter notes the calling goroutine, and returns its number for leave.
+func (n *nesting) enter() (uint64, error) {
 	id := goroutineID()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.inside[id] {
-		return nil, model.ErrNested
+		return 0, model.ErrNested
 	}
 	if n.inside == nil {
 		n.inside = make(map[uint64]bool)
 	}
 	n.inside[id] = true
-	return func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		delete(n.inside, id)
-	}, nil
+	return id, nil
+}
+
+// leave forgets a goroutine.
+func (n *nesting) leave(id uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.inside, id)
 }
 
 // goroutineID reads the number of the calling goroutine from the first line of

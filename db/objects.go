@@ -33,7 +33,7 @@ type head struct {
 type keeper interface {
 	has(tx *ReadTx, id string) (bool, error)
 	names(tx *ReadTx, id string) ([]string, error)
-	setNames(tx *Tx, id string, names []string) error
+	setNames(tx *Tx, id string, names []string, history bool) error
 	metadata(tx *ReadTx, id string) (string, error)
 	setMetadata(tx *Tx, id, text string) error
 }
@@ -110,9 +110,9 @@ func (o objects[R]) create(tx *Tx, r *R) error {
 	if err != nil {
 		return err
 	}
-	seq, err := b.NextSequence()
+	seq, err := b.next()
 	if err != nil {
-		return classify(tx.path, err)
+		return err
 	}
 	*h.names, *h.seq = names, seq
 	if h.created.IsZero() {
@@ -209,11 +209,12 @@ func (o objects[R]) setMetadata(tx *Tx, id, text string) error {
 	return err
 }
 
-// setNames replaces the names of an object, which are free.
-func (o objects[R]) setNames(tx *Tx, id string, names []string) error {
+// setNames replaces the names of an object, which are free. With history an
+// image remembers that it was given them.
+func (o objects[R]) setNames(tx *Tx, id string, names []string, history bool) error {
 	_, err := o.update(tx, OpRename, id, func(r *R) error {
 		*o.head(r).names = names
-		if image, ok := any(r).(*model.Image); ok {
+		if image, ok := any(r).(*model.Image); ok && history {
 			image.NamesHistory = model.RecordNames(image.NamesHistory, names)
 		}
 		return nil

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"go.etcd.io/bbolt"
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/csdb/csdb/internal/flock"
 	"github.com/csdb/csdb/internal/fsutil"
@@ -17,7 +17,7 @@ import (
 )
 
 // RunFileName is the run database in the run root, the directory for what need
-// not survive a reboot.
+// not survive a reboot. Its lock has ".lock" appended.
 const RunFileName = "csdb-run.db"
 
 // Buckets of the run database, below one for each store. The package comment
@@ -51,6 +51,21 @@ func OpenRun(ctx context.Context, runRoot, uuid string) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	return openRun(ctx, runRoot, uuid, boot)
+}
+
+// bootID returns the ID that the kernel has given to this boot of the machine
+// (random(4)).
+func bootID() (string, error) {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("boot ID: %w", err)
+	}
+	return strings.TrimSpace(string(boot)), nil
+}
+
+// openRun is OpenRun at a boot of the machine with the given ID.
+func openRun(ctx context.Context, runRoot, uuid, boot string) (*Run, error) {
 	path := filepath.Join(runRoot, RunFileName)
 	lock, err := flock.OpenRW(path + ".lock")
 	if err != nil {
@@ -59,7 +74,7 @@ func OpenRun(ctx context.Context, runRoot, uuid string) (*Run, error) {
 	run := &Run{file: newFile(path, lock, true), uuid: uuid, boot: boot}
 	err = run.prepare(ctx)
 	if errors.Is(err, model.ErrCorrupt) {
-		if err = os.Remove(path); err == nil {
+		if err = run.file.alone(ctx, func() error { return run.discard(ctx) }); err == nil {
 			err = run.prepare(ctx)
 		}
 	}
@@ -70,13 +85,25 @@ func OpenRun(ctx context.Context, runRoot, uuid string) (*Run, error) {
 	return run, nil
 }
 
-// bootID returns the ID that the kernel has given to this boot (random(4)).
-func bootID() (string, error) {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "", fmt.Errorf("boot ID: %w", err)
+// discard removes the file unless it can be read: somebody else may have
+// replaced it meanwhile. The caller is alone.
+func (run *Run) discard(ctx context.Context) error {
+	h, err := run.file.openHandle(ctx, flock.Exclusive)
+	if err == nil {
+		err = h.transact(false, func(boltTx *bolt.Tx) error {
+			tx := &RunTx{}
+			defer tx.tx.end()
+			return run.begin(h, boltTx, tx)
+		})
+		h.close()
 	}
-	return strings.TrimSpace(string(text)), nil
+	switch {
+	case errors.Is(err, model.ErrCorrupt):
+		return os.Remove(run.file.path)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	}
+	return err
 }
 
 // prepare makes the file, and the buckets of the store, unless they are there.
@@ -85,18 +112,14 @@ func (run *Run) prepare(ctx context.Context) error {
 		return err
 	}
 	fresh := false
-	err := run.file.view(ctx, func(bolt *bbolt.Tx) error {
-		tx := &ReadTx{path: run.file.path, bolt: bolt, root: bolt.Bucket([]byte(run.uuid))}
-		boot, err := boots.getIfAny(tx, keyBoot)
-		fresh = boot == run.boot
-		return err
+	err := run.View(ctx, func(tx *RunTx) error {
+		fresh = tx.fresh
+		return nil
 	})
 	if err != nil || fresh {
 		return err
 	}
-	return run.file.update(ctx, func(bolt *bbolt.Tx, space *space) (bool, error) {
-		return true, run.reset(bolt, space)
-	})
+	return run.Update(ctx, func(*RunTx) error { return nil })
 }
 
 // makeFile makes an empty run database unless there is one.
@@ -104,57 +127,11 @@ func (run *Run) makeFile() error {
 	if _, err := os.Lstat(run.file.path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	temp := filepath.Join(filepath.Dir(run.file.path), fsutil.TempName())
-	defer func() { _ = os.Remove(temp) }()
-	bolt, err := bbolt.Open(temp, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, NoSync: true})
-	if err != nil {
+	err := makeFile(run.file.path, run.uuid, runBuckets, true, func(tx *Tx) error { return boots.put(tx, keyBoot, &run.boot) })
+	if err != nil && !errors.Is(err, model.ErrExists) {
 		return fmt.Errorf("run database %s: %w", run.file.path, err)
 	}
-	if err := errors.Join(os.Chmod(temp, 0o600), bolt.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(temp, run.file.path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
 	return nil
-}
-
-// reset makes the buckets of the store anew.
-func (run *Run) reset(bolt *bbolt.Tx, space *space) error {
-	root, err := bolt.CreateBucketIfNotExists([]byte(run.uuid))
-	if err != nil {
-		return err
-	}
-	tx := &Tx{ReadTx: ReadTx{path: run.file.path, bolt: bolt, root: root}, space: space}
-	if boot, err := boots.getIfAny(&tx.ReadTx, keyBoot); err == nil && boot == run.boot {
-		return nil // somebody else was faster
-	}
-	if err := bolt.DeleteBucket([]byte(run.uuid)); err != nil {
-		return err
-	}
-	if tx.root, err = bolt.CreateBucket([]byte(run.uuid)); err != nil {
-		return err
-	}
-	for _, name := range runBuckets {
-		if _, err := tx.root.CreateBucket([]byte(name)); err != nil {
-			return err
-		}
-	}
-	return boots.put(tx, keyBoot, &run.boot)
-}
-
-// getIfAny returns a record, or the zero value if there is no such record or
-// no such bucket.
-func (t table[T]) getIfAny(tx *ReadTx, key string) (T, error) {
-	var zero T
-	if tx.root == nil || tx.root.Bucket([]byte(t.name)) == nil {
-		return zero, nil
-	}
-	record, err := t.get(tx, key)
-	if err != nil {
-		return zero, ignoreMissing(err)
-	}
-	return *record, nil
 }
 
 // Close ends the use of the run database.
@@ -162,20 +139,40 @@ func (run *Run) Close() { run.file.close() }
 
 // RunTx is a transaction on the run database. It is valid only inside the
 // function that it is given to.
-type RunTx struct{ tx Tx }
+type RunTx struct {
+	tx Tx
+	// fresh means that what is there is about this boot of the machine. What is
+	// not is as good as not there.
+	fresh bool
+}
 
 // View runs fn in a transaction that only reads.
 func (run *Run) View(ctx context.Context, fn func(*RunTx) error) error {
 	return run.revive(func() error {
-		return run.file.view(ctx, func(bolt *bbolt.Tx) error { return run.transact(bolt, &space{}, fn) })
+		return run.file.view(ctx, func(h *handle, boltTx *bolt.Tx) error {
+			tx := &RunTx{}
+			defer tx.tx.end()
+			if err := run.begin(h, boltTx, tx); err != nil {
+				return err
+			}
+			return fn(tx)
+		})
 	})
 }
 
 // Update runs fn in a transaction that may write.
 func (run *Run) Update(ctx context.Context, fn func(*RunTx) error) error {
 	return run.revive(func() error {
-		return run.file.update(ctx, func(bolt *bbolt.Tx, space *space) (bool, error) {
-			err := run.transact(bolt, space, fn)
+		return run.file.update(ctx, func(h *handle, boltTx *bolt.Tx, space *space) (bool, error) {
+			tx := &RunTx{tx: Tx{space: space}}
+			defer tx.tx.end()
+			if err := run.begin(h, boltTx, tx); err != nil {
+				return false, err
+			}
+			if err := run.renew(tx); err != nil {
+				return false, err
+			}
+			err := fn(tx)
 			return err == nil, err
 		})
 	})
@@ -185,10 +182,7 @@ func (run *Run) Update(ctx context.Context, fn func(*RunTx) error) error {
 // root may be cleaned while the store is in use.
 func (run *Run) revive(transact func() error) error {
 	err := transact()
-	if !errors.Is(err, fs.ErrNotExist) || errors.Is(err, model.ErrNotFound) {
-		return err
-	}
-	if _, errStat := os.Lstat(run.file.path); !errors.Is(errStat, fs.ErrNotExist) {
+	if !errors.Is(err, fs.ErrNotExist) || exists(run.file.path) {
 		return err
 	}
 	if err := fsutil.MakeDirs(filepath.Dir(run.file.path), 0o700); err != nil {
@@ -200,18 +194,34 @@ func (run *Run) revive(transact func() error) error {
 	return transact()
 }
 
-// transact runs fn in a transaction on the part of the file that belongs to
-// the store.
-func (run *Run) transact(bolt *bbolt.Tx, space *space, fn func(*RunTx) error) error {
-	root := bolt.Bucket([]byte(run.uuid))
-	if root == nil && bolt.Writable() {
-		// The file has been replaced since it was opened.
-		if err := run.reset(bolt, space); err != nil {
-			return err
-		}
-		root = bolt.Bucket([]byte(run.uuid))
+// begin begins a transaction on the part of the file that belongs to the store.
+func (run *Run) begin(h *handle, boltTx *bolt.Tx, tx *RunTx) error {
+	if tx.tx.space == nil {
+		tx.tx.space = &space{} // bbolt itself refuses to write
 	}
-	tx := &RunTx{tx: Tx{ReadTx: ReadTx{path: run.file.path, bolt: bolt, root: root}, space: space}}
-	defer tx.tx.end()
-	return fn(tx)
+	if err := tx.tx.begin(h.path, h.file, boltTx, run.uuid, &h.buffers); err != nil || tx.tx.root == nil {
+		return err
+	}
+	boot, err := boots.get(&tx.tx.ReadTx, keyBoot)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	tx.fresh = *boot == run.boot
+	return nil
+}
+
+// renew makes the buckets of the store anew unless they are about this boot.
+func (run *Run) renew(tx *RunTx) error {
+	if tx.fresh {
+		return nil
+	}
+	if err := tx.tx.top().removeBucket(run.uuid); err != nil {
+		return err
+	}
+	if err := tx.tx.makeBuckets(run.uuid, runBuckets); err != nil {
+		return err
+	}
+	tx.tx.open = nil
+	tx.fresh = true
+	return boots.put(&tx.tx, keyBoot, &run.boot)
 }

@@ -13,6 +13,9 @@ type Mount struct {
 	// Count is the number of times it has been mounted and not unmounted.
 	Count uint64    `cbor:"3,keyasint"`
 	Since time.Time `cbor:"4,keyasint"`
+	// Kernel tells that the kernel has the mount in its table, so that it is
+	// gone when it is not there. Some drivers need no mount.
+	Kernel bool `cbor:"5,keyasint,omitempty"`
 }
 
 var mounts = table[Mount]{bucketMounts}
@@ -20,19 +23,30 @@ var mounts = table[Mount]{bucketMounts}
 // Mount returns how a layer is mounted, or nil if it is not. The kernel may
 // know better.
 func (tx *RunTx) Mount(id model.LayerID) (*Mount, error) {
-	m, err := mounts.getIfAny(&tx.tx.ReadTx, string(id))
-	if err != nil || m.Count == 0 {
+	if stale, err := tx.stale(); err != nil || stale {
 		return nil, err
 	}
-	return &m, nil
+	m, err := mounts.get(&tx.tx.ReadTx, string(id))
+	if err != nil || m.Count == 0 {
+		return nil, ignoreMissing(err)
+	}
+	return m, nil
+}
+
+// stale tells whether nothing is there that counts.
+func (tx *RunTx) stale() (bool, error) {
+	if tx.tx.bolt == nil {
+		return false, errDone
+	}
+	return !tx.fresh, nil
 }
 
 // Mounts returns the mounts of all layers, ordered by layer.
 func (tx *RunTx) Mounts() ([]Mount, error) {
-	var all []Mount
-	if tx.tx.root == nil {
-		return nil, nil
+	if stale, err := tx.stale(); err != nil || stale {
+		return nil, err
 	}
+	var all []Mount
 	err := mounts.all(&tx.tx.ReadTx, "", func(_ string, m *Mount) error {
 		all = append(all, *m)
 		return nil
@@ -63,10 +77,10 @@ var staged = table[Staged]{bucketStaged}
 
 // Staged returns all content that has been begun, ordered by path.
 func (tx *RunTx) Staged() ([]Staged, error) {
-	var all []Staged
-	if tx.tx.root == nil {
-		return nil, nil
+	if stale, err := tx.stale(); err != nil || stale {
+		return nil, err
 	}
+	var all []Staged
 	err := staged.all(&tx.tx.ReadTx, "", func(_ string, s *Staged) error {
 		all = append(all, *s)
 		return nil

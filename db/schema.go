@@ -2,6 +2,7 @@ package db
 
 import (
 	"encoding/binary"
+	"fmt"
 	"strings"
 
 	"github.com/csdb/csdb/model"
@@ -84,21 +85,28 @@ func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) 
 
 // namesOf returns the bucket of the names of a kind.
 func namesOf(kind model.Kind) bucket {
-	return map[model.Kind]bucket{
-		model.KindLayer: bucketLayerNames, model.KindImage: bucketImageNames, model.KindContainer: bucketContainerNames,
-	}[kind]
+	return ofKind(kind, bucketLayerNames, bucketImageNames, bucketContainerNames)
 }
 
 // dataOf returns the bucket of the data items of a kind.
 func dataOf(kind model.Kind) bucket {
-	return map[model.Kind]bucket{
-		model.KindLayer: bucketLayerData, model.KindImage: bucketImageData, model.KindContainer: bucketContainerData,
-	}[kind]
+	return ofKind(kind, bucketLayerData, bucketImageData, bucketContainerData)
 }
 
 // recordsOf returns the bucket of the records of a kind.
 func recordsOf(kind model.Kind) bucket {
-	return map[model.Kind]bucket{
-		model.KindLayer: bucketLayers, model.KindImage: bucketImages, model.KindContainer: bucketContainers,
-	}[kind]
+	return ofKind(kind, bucketLayers, bucketImages, bucketContainers)
+}
+
+// ofKind chooses by kind.
+func ofKind(kind model.Kind, layer, image, container bucket) bucket {
+	switch kind {
+	case model.KindLayer:
+		return layer
+	case model.KindImage:
+		return image
+	case model.KindContainer:
+		return container
+	}
+	panic(fmt.Sprintf("unknown kind %q", kind))
 }

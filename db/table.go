@@ -4,20 +4,18 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"reflect"
-
-	"go.etcd.io/bbolt"
 
 	"github.com/csdb/csdb/model"
 )
-
-var mapType = reflect.TypeFor[map[string]any]()
 
 // table is a bucket whose values are records of one type.
 type table[T any] struct{ name bucket }
 
 // decode reads a value of the table.
 func (t table[T]) decode(key, value []byte) (*T, error) {
+	if value == nil {
+		return nil, &RecordError{Bucket: string(t.name), Key: string(key), Err: errIsBucket}
+	}
 	content, err := unseal(t.name, key, value)
 	if err != nil {
 		return nil, err
@@ -36,7 +34,10 @@ func (t table[T]) get(tx *ReadTx, key string) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
-	value := b.Get([]byte(key))
+	value, err := b.get([]byte(key))
+	if err != nil {
+		return nil, err
+	}
 	if value == nil {
 		return nil, model.ErrNotFound
 	}
@@ -46,20 +47,32 @@ func (t table[T]) get(tx *ReadTx, key string) (*T, error) {
 // has tells whether there is a record with the given key, damaged or not.
 func (t table[T]) has(tx *ReadTx, key string) (bool, error) {
 	b, err := tx.bucket(t.name)
-	return err == nil && b.Get([]byte(key)) != nil, err
+	if err != nil {
+		return false, err
+	}
+	value, err := b.get([]byte(key))
+	if errors.Is(err, errIsBucket) {
+		return true, nil
+	}
+	return value != nil, err
 }
 
-// put stores a record.
+// put stores a record. One that could not be read back is refused.
 func (t table[T]) put(tx *Tx, key string, record *T) error {
 	b, err := tx.bucket(t.name)
 	if err != nil {
 		return err
 	}
 	content, err := encoding.Marshal(record)
+	if err == nil {
+		err = decoding.Unmarshal(content, new(T))
+	}
 	if err != nil {
 		return fmt.Errorf("record %s/%s: %w: %w", t.name, printable(key), model.ErrInvalid, err)
 	}
-	return classify(tx.path, b.Put([]byte(key), seal(t.name, []byte(key), content)))
+	value := seal(t.name, []byte(key), content)
+	tx.space.write(len(key) + len(value))
+	return b.put([]byte(key), value)
 }
 
 // remove deletes a record; there need not be one.
@@ -68,7 +81,7 @@ func (t table[T]) remove(tx *Tx, key string) error {
 	if err != nil {
 		return err
 	}
-	return classify(tx.path, b.Delete([]byte(key)))
+	return b.remove([]byte(key))
 }
 
 // all calls fn for each record whose key begins with prefix, in the order of
@@ -80,16 +93,16 @@ func (t table[T]) all(tx *ReadTx, prefix string, fn func(key string, record *T) 
 		return err
 	}
 	var damage []error
-	cursor := b.Cursor()
-	for key, value := cursor.Seek([]byte(prefix)); bytes.HasPrefix(key, []byte(prefix)) && key != nil; key, value = cursor.Next() {
+	err = b.scan([]byte(prefix), func(key, value []byte) error {
 		record, err := t.decode(key, value)
 		if err != nil {
 			damage = append(damage, err)
-			continue
+			return nil
 		}
-		if err := fn(string(key), record); err != nil {
-			return err
-		}
+		return fn(string(key), record)
+	})
+	if err != nil {
+		return err
 	}
 	return errors.Join(damage...)
 }
@@ -102,12 +115,9 @@ func keysWith(tx *ReadTx, in bucket, prefix string) ([]string, error) {
 		return nil, err
 	}
 	var rests []string
-	cursor := b.Cursor()
-	for key, _ := cursor.Seek([]byte(prefix)); bytes.HasPrefix(key, []byte(prefix)) && key != nil; key, _ = cursor.Next() {
-		rests = append(rests, string(key[len(prefix):]))
-	}
-	return rests, nil
+	err = b.scan([]byte(prefix), func(key, _ []byte) error {
+		rests = append(rests, string(bytes.TrimPrefix(key, []byte(prefix))))
+		return nil
+	})
+	return rests, err
 }
-
-// count returns the number of keys in a bucket.
-func count(b *bbolt.Bucket) int { return b.Stats().KeyN }

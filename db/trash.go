@@ -58,9 +58,13 @@ func (tx *ReadTx) Trash(path string) (*Trash, error) {
 }
 
 // AllTrash returns what is to be removed, ordered by path.
-func (tx *ReadTx) AllTrash() ([]Trash, error) {
+func (tx *ReadTx) AllTrash() ([]Trash, error) { return tx.TrashWith("") }
+
+// TrashWith returns what is to be removed at paths that begin with prefix,
+// ordered by path.
+func (tx *ReadTx) TrashWith(prefix string) ([]Trash, error) {
 	var all []Trash
-	err := trash.all(tx, "", func(_ string, t *Trash) error {
+	err := trash.all(tx, prefix, func(_ string, t *Trash) error {
 		all = append(all, *t)
 		return nil
 	})

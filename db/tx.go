@@ -3,9 +3,11 @@ package db
 import (
 	"errors"
 	"fmt"
+	"os"
+	"sync"
 	"time"
 
-	"go.etcd.io/bbolt"
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/csdb/csdb/model"
 )
@@ -14,37 +16,67 @@ import (
 // is valid only inside the function that it is given to, and only in the
 // goroutine of that function. What its methods return are copies.
 type ReadTx struct {
-	path string
-	bolt *bbolt.Tx
-	root *bbolt.Bucket
+	path  string
+	file  *os.File
+	bolt  *bolt.Tx // nil when the transaction has ended
+	guard guard
+	root  *tree // nil if the root bucket does not exist
+	open  map[bucket]*tree
 }
 
 // errDone is returned for the use of a transaction after its end.
 var errDone = fmt.Errorf("%w: transaction has ended", model.ErrInvalid)
 
-// newReadTx looks at the schema of the database, which another program may
-// have changed since the last transaction.
-func newReadTx(path string, bolt *bbolt.Tx) (*ReadTx, error) {
-	tx := &ReadTx{path: path, bolt: bolt, root: bolt.Bucket([]byte(rootBucket))}
-	if tx.root == nil {
-		return nil, &DamageError{Path: path, Err: errors.New("not a database of csdb, or one without content")}
+// begin prepares a transaction on the bucket root, which need not exist. Once
+// it has been called the transaction must not be copied.
+func (tx *ReadTx) begin(path string, file *os.File, boltTx *bolt.Tx, root string, buffers *sync.Pool) (err error) {
+	size := int64(boltTx.DB().Info().PageSize)
+	tx.path, tx.file, tx.bolt = path, file, boltTx
+	tx.guard.source = pageSource{file: file, size: size, count: uint64(boltTx.Size() / size)}
+	tx.guard.buffers = buffers
+	tx.guard.top = uint64(boltTx.Cursor().Bucket().Root())
+	if tx.root, err = tx.top().bucket(root); tx.root != nil {
+		tx.root.name = "" // it is the same for all buckets
 	}
-	return tx, nil
+	return err
 }
 
+// top returns the bucket that contains all others.
+func (tx *ReadTx) top() *tree { return &tree{tx: tx, bolt: tx.bolt.Cursor().Bucket()} }
+
 // end makes the transaction unusable.
-func (tx *ReadTx) end() { tx.bolt, tx.root = nil, nil }
+func (tx *ReadTx) end() {
+	tx.bolt = nil
+	tx.guard.end()
+}
 
 // bucket returns a bucket of the schema.
-func (tx *ReadTx) bucket(name bucket) (*bbolt.Bucket, error) {
-	if tx.root == nil {
+func (tx *ReadTx) bucket(name bucket) (*tree, error) {
+	if tx.bolt == nil {
 		return nil, errDone
 	}
-	b := tx.root.Bucket([]byte(name))
-	if b == nil {
-		return nil, &DamageError{Path: tx.path, Err: fmt.Errorf("bucket %s is missing", name)}
+	if t := tx.open[name]; t != nil {
+		return t, nil
 	}
-	return b, nil
+	if tx.root == nil {
+		return nil, tx.missing(name)
+	}
+	t, err := tx.root.bucket(string(name))
+	if err == nil && t == nil {
+		err = tx.missing(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if tx.open == nil {
+		tx.open = make(map[bucket]*tree, len(buckets))
+	}
+	tx.open[name] = t
+	return t, nil
+}
+
+func (tx *ReadTx) missing(name bucket) error {
+	return &DamageError{Path: tx.path, Err: fmt.Errorf("bucket %s is missing", name)}
 }
 
 // TxID returns the number of the transaction. It grows by one with each
@@ -54,6 +86,14 @@ func (tx *ReadTx) TxID() int {
 		return 0
 	}
 	return tx.bolt.ID()
+}
+
+// snapshot returns the number of the last commit that the transaction sees.
+func (tx *ReadTx) snapshot() uint64 {
+	if tx.bolt.Writable() {
+		return uint64(tx.bolt.ID()) - 1
+	}
+	return uint64(tx.bolt.ID())
 }
 
 // Tx is a transaction that may change the database. Its changes take effect
@@ -69,17 +109,17 @@ type Tx struct {
 	changes []Change
 }
 
-// newTx begins a transaction.
-func newTx(read *ReadTx, space *space, now time.Time, journalLimit int) (*Tx, error) {
-	usage, err := read.Usage()
+// loadUsage reads the sums that the transaction will keep up to date.
+func (tx *Tx) loadUsage() error {
+	usage, err := tx.Usage()
 	if errors.Is(err, model.ErrCorrupt) || errors.Is(err, model.ErrNotFound) {
 		// The sums follow from the records: they are no reason to refuse work.
-		usage, err = read.countUsage()
+		usage, err = tx.countUsage()
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		tx.usage = *usage
 	}
-	return &Tx{ReadTx: *read, now: now.UTC(), space: space, limit: journalLimit, usage: *usage}, nil
+	return err
 }
 
 // Now is the time of the transaction, the same for all that it does.

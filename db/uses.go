@@ -61,7 +61,7 @@ func (tx *Tx) changeUses(id model.LayerID, by int) error {
 		if by < 0 && before == 0 {
 			return &RecordError{Bucket: string(bucketUses), Key: string(id), Err: errors.New("there are more uses than are counted")}
 		}
-		after := before + uint64(by) //nolint:gosec // Adding 2^64-1 subtracts one.
+		after := before + uint64(by) // adding 2^64-1 subtracts one
 		if err := uses.put(tx, string(id), &after); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package dbtest
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ func Check(t testing.TB, database *db.DB) {
 func Problems(t testing.TB, database *db.DB) []db.Problem {
 	t.Helper()
 	// The context of the test has ended when its clean-up runs.
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) //nolint:usetesting // See above.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var problems []db.Problem
 	err := database.View(ctx, func(tx *db.ReadTx) error {
@@ -57,7 +58,7 @@ func Problems(t testing.TB, database *db.DB) []db.Problem {
 			return err
 		}
 		records, err := tx.Check(ctx)
-		problems = append(pages.Problems, records...)
+		problems = slices.Concat(pages.Problems, records)
 		return err
 	})
 	if err != nil {

@@ -1,0 +1,43 @@
+package db
+
+import (
+	"errors"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// CommitError is the error of a commit whose outcome is not known: the database
+// has to be asked whether the transaction took effect. It comes from a disk
+// that refuses to say that what it was given is safe.
+type CommitError struct{ Err error }
+
+// Error says that the outcome is unknown, and why.
+func (e *CommitError) Error() string { return fmt.Sprintf("commit, with unknown outcome: %v", e.Err) }
+
+// Unwrap returns the reason.
+func (e *CommitError) Unwrap() error { return e.Err }
+
+// IsUnknown tells whether err leaves open if a transaction took effect.
+func IsUnknown(err error) bool {
+	_, ok := errors.AsType[*CommitError](err)
+	return ok
+}
+
+// commit commits a transaction. bbolt writes the pages first and the meta page
+// that refers to them last; so if a commit fails and there is no such meta page,
+// the transaction did not take effect.
+func (h *handle) commit(tx *bolt.Tx) error {
+	id := uint64(tx.ID())
+	err := h.guarded(tx.Commit)
+	if err == nil {
+		return nil
+	}
+	// What bbolt has in memory is not used again.
+	h.broken.Store(true)
+	err = classify(h.path, err)
+	if m, errMeta := newestMeta(h.file); errMeta != nil || m.txID >= id {
+		return &CommitError{Err: err}
+	}
+	return fmt.Errorf("commit: %w", err)
+}

@@ -1,0 +1,24 @@
+package db
+
+import (
+	"context"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Path returns the path of the run database.
+func (run *Run) Path() string { return run.file.path }
+
+// OpenRunAtBoot is OpenRun at a boot of the machine with the given ID.
+func OpenRunAtBoot(ctx context.Context, runRoot, uuid, boot string) (*Run, error) {
+	return openRun(ctx, runRoot, uuid, boot)
+}
+
+// PutRecord stores a record behind the back of all transactions.
+func PutRecord(b *bolt.Bucket, in, key string, record any) error {
+	content, err := encoding.Marshal(record)
+	if err != nil {
+		return err
+	}
+	return b.Put([]byte(key), seal(bucket(in), []byte(key), content))
+}
