@@ -1,0 +1,151 @@
+package drivers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/csdb/csdb/internal/archive"
+	"github.com/csdb/csdb/model"
+)
+
+// Diff writes what must be applied to parent to get the layer id, as a tar
+// stream. Any two layers may be compared; parent "" stands for an empty one,
+// so that everything is written.
+//
+// Where both layers have to be walked (see DiffDriver), files are compared by
+// their attributes, as archive.Changes does. A file that was replaced by one of
+// the same size, within the same tick of the kernel's clock, is not noticed.
+func Diff(ctx context.Context, d Driver, id, parent string, w io.Writer) error {
+	native, err := nativeDiff(ctx, d, id, parent)
+	switch {
+	case err != nil:
+		return err
+	case native != nil:
+		return native.Diff(ctx, id, w)
+	}
+	return onViews(ctx, d, id, parent, func(newDir, oldDir string) error {
+		if oldDir == "" {
+			return archive.Pack(ctx, w, newDir, archive.PackOptions{})
+		}
+		changes, err := archive.Changes(ctx, oldDir, newDir)
+		if err != nil {
+			return err
+		}
+		return archive.PackChanges(ctx, w, newDir, changes, archive.PackOptions{})
+	})
+}
+
+// Changes lists the paths at which the layer id differs from parent, sorted.
+// Any two layers may be compared, as by Diff; compared with parent ""
+// everything is an addition.
+func Changes(ctx context.Context, d Driver, id, parent string) (changes []model.Change, err error) {
+	native, err := nativeDiff(ctx, d, id, parent)
+	switch {
+	case err != nil:
+		return nil, err
+	case native != nil:
+		return native.Changes(ctx, id)
+	}
+	err = onViews(ctx, d, id, parent, func(newDir, oldDir string) error {
+		changes, err = archive.Changes(ctx, oldDir, newDir)
+		return err
+	})
+	return changes, err
+}
+
+// DiffSize returns how many bytes of content the files have that Diff would
+// write, counting a file with several names once.
+func DiffSize(ctx context.Context, d Driver, id, parent string) (size int64, err error) {
+	native, err := nativeDiff(ctx, d, id, parent)
+	switch {
+	case err != nil:
+		return 0, err
+	case native != nil:
+		return native.DiffSize(ctx, id)
+	}
+	err = onViews(ctx, d, id, parent, func(newDir, oldDir string) error {
+		if oldDir == "" {
+			size, err = archive.TreeSize(ctx, newDir)
+			return err
+		}
+		changes, err := archive.Changes(ctx, oldDir, newDir)
+		if err != nil {
+			return err
+		}
+		size, err = changedSize(ctx, newDir, changes)
+		return err
+	})
+	return size, err
+}
+
+// nativeDiff returns the driver as a DiffDriver if it can tell the differences
+// between the two layers from the layer id alone, or else nil.
+func nativeDiff(ctx context.Context, d Driver, id, parent string) (DiffDriver, error) {
+	differ, ok := d.(DiffDriver)
+	if !ok {
+		return nil, nil //nolint:nilnil // "no short way" is an answer
+	}
+	if native, err := differ.NativeDiff(ctx, id, parent); err != nil || !native {
+		return nil, err
+	}
+	return differ, nil
+}
+
+// onViews calls compare with directories that show the two layers; that of
+// parent "" is "".
+func onViews(ctx context.Context, d Driver, id, parent string, compare func(newDir, oldDir string) error) (err error) {
+	newDir, release, err := view(ctx, d, id)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	oldDir := ""
+	if parent != "" && parent != id {
+		var releaseOld func() error
+		if oldDir, releaseOld, err = view(ctx, d, parent); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, releaseOld()) }()
+	} else if parent == id {
+		oldDir = newDir
+	}
+	if err = compare(newDir, oldDir); err != nil {
+		return fmt.Errorf("comparing layer %q with %q: %w", id, parent, err)
+	}
+	return nil
+}
+
+// OpenContent gives access to the files of a layer, without mounting it where
+// the driver knows how.
+func OpenContent(ctx context.Context, d Driver, id string) (Content, error) {
+	if direct, ok := d.(ContentDriver); ok {
+		return direct.Content(ctx, id)
+	}
+	return OpenView(ctx, d, id)
+}
+
+// OpenView gives access to the files that a layer's file system shows, those
+// of its ancestors included.
+func OpenView(ctx context.Context, d Driver, id string) (Content, error) {
+	dir, release, err := view(ctx, d, id)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := archive.OpenTree(dir)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("layer %q: %w", id, err), release())
+	}
+	return &viewContent{Tree: tree, release: release}, nil
+}
+
+// viewContent is the content of a layer that is shown for as long as it is
+// open.
+type viewContent struct {
+	*archive.Tree
+	release func() error
+}
+
+// Close ends the view.
+func (c *viewContent) Close() error { return errors.Join(c.Tree.Close(), c.release()) }

@@ -1,0 +1,79 @@
+package drivers
+
+import "context"
+
+// Inspector reads the home of a driver as plain files, for those who check a
+// store: nothing is mounted, probed or written, so it works where the driver
+// does not, on a copy of a store, and on a medium that can only be read.
+//
+// Layer is called for every layer that should be there, and Leftovers after
+// that. Nobody may change the home meanwhile, except for directories of which
+// Leftovers is told that they belong to somebody.
+//
+// That of a driver which copies parents is a ParentCopier too.
+type Inspector interface {
+	// Layer looks at what belongs to the layer with the given directory. An
+	// error means that it could not look.
+	Layer(ctx context.Context, layer InspectedLayer) ([]Fault, error)
+	// Leftovers calls found for everything in the home that belongs to no
+	// layer, in a fixed order. Of every directory it asks whether that belongs
+	// to a layer.
+	Leftovers(ctx context.Context, belongs func(dir string) (bool, error), found func(Leftover) error) error
+	// Path returns where the directory of a layer is, relative to the home.
+	Path(dir string) string
+	// Close ends the inspection.
+	Close() error
+}
+
+// InspectedLayer is what the home of a driver should contain.
+type InspectedLayer struct {
+	// Dir is the driver's name for the layer.
+	Dir string
+	// Below are the names of its ancestors, the nearest first.
+	Below []string
+	// Cut tells that Below ends early: it is not known what lies further down.
+	Cut bool
+}
+
+// Fault is something that is wrong with a layer's directory.
+type Fault struct {
+	// Code is that of a FaultKind.
+	Code string
+	// Path is what is wrong, relative to the home.
+	Path string
+	// Expected and Found say what is wrong with it.
+	Expected, Found string
+}
+
+// FaultKind describes a kind of fault for people.
+type FaultKind struct {
+	// Code is its stable name, which begins with that of the driver in capital
+	// letters.
+	Code string
+	// Loss tells that content is gone. Everything else can be made anew from
+	// what is there and from the store's records.
+	Loss bool
+	// Effect says what does not work as long as the fault is there.
+	Effect string
+	// Remedies say what can be done, the best first. "{path}" in them stands
+	// for the path of the fault.
+	Remedies []string
+}
+
+// Codes of the faults that layers of every driver can have. Both mean a loss.
+const (
+	// FaultMissing: the layer has no directory.
+	FaultMissing = "LAYER-DIR-MISSING"
+	// FaultNoDir: what has the name of its directory is something else.
+	FaultNoDir = "LAYER-DIR-KIND"
+)
+
+// Leftover is something in the home of a driver that belongs to no layer.
+type Leftover struct {
+	// Path is relative to the home.
+	Path string
+	// What describes it, such as "a directory".
+	What string
+	// Dir is the layer's directory that it is, was or would have become, or "".
+	Dir string
+}

@@ -1,0 +1,75 @@
+package drivers
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"github.com/csdb/csdb/internal/archive"
+	"github.com/csdb/csdb/model"
+)
+
+// Applier is implemented by drivers that can unpack a diff onto a layer by a
+// shorter way than mounting it, or that have options which concern it.
+type Applier interface {
+	// Apply unpacks the entries of src onto the layer, whether it is mounted
+	// or not. The driver chooses opts.Whiteouts.
+	Apply(ctx context.Context, id string, src archive.Source, opts archive.UnpackOptions) (archive.Unpacked, error)
+}
+
+// DiffDriver is implemented by drivers whose layers hold nothing but their own
+// changes, so that they need not be compared with other layers.
+type DiffDriver interface {
+	// NativeDiff tells whether the differences between parent and the layer
+	// can be read from the layer alone: parent is the layer that it was
+	// created on ("" for a base layer), and the kernel writes changes in a
+	// form that can be read. Only then the other methods may be called.
+	NativeDiff(ctx context.Context, id, parent string) (bool, error)
+	// Diff writes the layer's own changes to w as a tar stream.
+	Diff(ctx context.Context, id string, w io.Writer) error
+	// Changes lists the layer's own changes, sorted by path.
+	Changes(ctx context.Context, id string) ([]model.Change, error)
+	// DiffSize returns how many bytes of file content the layer itself has,
+	// counting a file with several names once.
+	DiffSize(ctx context.Context, id string) (int64, error)
+}
+
+// Viewer is implemented by drivers that can show a layer's file system for
+// reading without mounting it at its mount point, and thus without getting
+// into the way of anybody who mounts, unmounts or views it at the same time.
+type Viewer interface {
+	// View returns a directory that shows the layer as it is, until release
+	// is called. The path is valid in this process only.
+	View(ctx context.Context, id string) (dir string, release func() error, err error)
+}
+
+// Content gives access to the files of a layer by the names that they have in
+// the layer's diff.
+type Content interface {
+	// Open opens a regular file for reading. The name is resolved beneath the
+	// layer whatever symbolic links there are on the way, and the last
+	// component is not followed.
+	Open(name string) (*os.File, error)
+	Close() error
+}
+
+// ContentDriver is implemented by drivers that can reach a layer's files
+// without mounting it.
+type ContentDriver interface {
+	Content(ctx context.Context, id string) (Content, error)
+}
+
+// MetadataDriver is implemented by drivers that have something to tell about a
+// layer, such as the directories that an overlay mount is made of.
+type MetadataDriver interface {
+	Metadata(ctx context.Context, id string) ([]Pair, error)
+}
+
+// ParentCopier is implemented by drivers that may give a new layer a copy of
+// its parent, as it is at that time, instead of stacking the two.
+type ParentCopier interface {
+	// CopiesParents tells whether a change of a layer's content concerns that
+	// layer alone, and not the layers that were created on it before. The
+	// store then does not put off the creation of those beyond the change.
+	CopiesParents() bool
+}

@@ -1,0 +1,124 @@
+package overlay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/csdb/csdb/drivers"
+	"github.com/csdb/csdb/drivers/internal/at"
+	"github.com/csdb/csdb/model"
+)
+
+// baseMode is the mode of the root directory of a layer without parent, until
+// a diff says otherwise.
+const baseMode = 0o555
+
+// plan is what a new layer is to look like.
+type plan struct {
+	link  link
+	lower []link // of the ancestors, nearest first
+
+	// owner has the directories around the content, which itself belongs to
+	// contentOwner and has contentMode.
+	owner, contentOwner drivers.Owner
+	contentMode         uint32
+}
+
+// Create makes the directory of a layer: content, work directory and mount
+// point, and the files that name the layer and its ancestors. Layers may be
+// deeper than can be mounted.
+func (d *Driver) Create(ctx context.Context, id, parent string, opts drivers.CreateOptions) error {
+	if err := checkStorageOpt(opts.StorageOpt); err != nil {
+		return err
+	}
+	owner, err := drivers.Root(opts.UIDMap, opts.GIDMap)
+	if err != nil {
+		return err
+	}
+	layer := plan{link: newLink(), owner: owner, contentOwner: owner, contentMode: baseMode}
+	if parent != "" {
+		if err := d.inherit(ctx, parent, &layer); err != nil {
+			return fmt.Errorf("parent of layer %q: %w", id, err)
+		}
+	}
+	linked := false
+	err = d.layers.Build(ctx, id, func(dir *at.Dir) error {
+		if err := layer.write(dir); err != nil {
+			return err
+		}
+		linked = true
+		return d.withLinks(func(links *at.Dir) error { return links.Symlink(linkTarget(id), string(layer.link)) })
+	})
+	if err != nil && linked {
+		unlink := func(links *at.Dir) error { return links.Remove(string(layer.link)) }
+		err = errors.Join(err, d.withLinks(unlink))
+	}
+	return err
+}
+
+// checkStorageOpt refuses options for single layers: there are none yet.
+func checkStorageOpt(options map[string]string) error {
+	for key := range options {
+		if key == "size" || key == "inodes" {
+			return fmt.Errorf("option %q of a layer: %w by this version", key, model.ErrUnsupported)
+		}
+		return fmt.Errorf("layers have no option %q: %w", key, model.ErrInvalid)
+	}
+	return nil
+}
+
+// inherit takes from the parent what a layer on top of it needs.
+func (d *Driver) inherit(ctx context.Context, parent string, layer *plan) (err error) {
+	dir, err := d.layers.Layer(parent)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	content, err := dir.Sub(contentDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, content.Close()) }()
+	stat, err := content.Stat(".")
+	if err != nil {
+		return err
+	}
+	layer.contentMode = stat.Mode & 0o7777
+	layer.contentOwner = drivers.Owner{UID: int(stat.Uid), GID: int(stat.Gid)}
+
+	name, err := d.linkOf(ctx, parent, dir)
+	if err != nil {
+		return err
+	}
+	ancestors, err := readLower(dir)
+	if err != nil {
+		return err
+	}
+	layer.lower = append([]link{name}, ancestors...)
+	if deep := len(formatLower(layer.lower)); deep > maxLower {
+		return fmt.Errorf("layer has %d ancestors: %w", len(ancestors), model.ErrUnsupported)
+	}
+	return nil
+}
+
+// write makes the contents of the layer's directory.
+func (p *plan) write(dir *at.Dir) error {
+	steps := []func() error{
+		func() error { return dir.Mkdir(contentDir, p.contentMode, p.contentOwner.UID, p.contentOwner.GID) },
+		func() error { return dir.Mkdir(workDir, 0o700, p.owner.UID, p.owner.GID) },
+		func() error { return dir.Mkdir(mergedDir, 0o700, p.owner.UID, p.owner.GID) },
+	}
+	if len(p.lower) == 0 {
+		steps = append(steps, func() error { return dir.Mkdir(emptyDir, 0o700, p.owner.UID, p.owner.GID) })
+	} else {
+		steps = append(steps, func() error { return dir.WriteFile(lowerFile, []byte(formatLower(p.lower)), 0o666) })
+	}
+	steps = append(steps, func() error { return dir.WriteFile(linkFile, []byte(p.link), 0o644) })
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package overlay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/csdb/csdb/drivers"
+	"github.com/csdb/csdb/drivers/internal/at"
+	"github.com/csdb/csdb/internal/archive"
+	"github.com/csdb/csdb/model"
+)
+
+// NativeDiff tells whether parent is the layer below id, and changes can be
+// read from the layer's own directory.
+func (d *Driver) NativeDiff(ctx context.Context, id, parent string) (native bool, err error) {
+	if !d.features.nativeDiff {
+		return false, nil
+	}
+	layer, err := d.layers.Layer(id)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, layer.Close()) }()
+	ancestors, err := readLower(layer)
+	if err != nil {
+		return false, fmt.Errorf("layer %q: %w", id, err)
+	}
+	if len(ancestors) == 0 {
+		return parent == "", nil
+	}
+	err = d.withLinks(func(links *at.Dir) error {
+		below, err := d.readOrMend(ctx, links, ancestors[0])
+		native = below == parent
+		return err
+	})
+	return native, err
+}
+
+// Apply unpacks the entries of src. A layer that is not mounted gets them in
+// its own directory, with deletions in the form that overlay knows. A mounted
+// one gets them through the mount: the kernel does not notice changes below
+// it.
+func (d *Driver) Apply(ctx context.Context, id string, src archive.Source, opts archive.UnpackOptions) (unpacked archive.Unpacked, err error) {
+	opts.IgnoreChownErrors = opts.IgnoreChownErrors || d.options.ignoreChownErrors
+	path, mounted, err := d.Mountpoint(ctx, id)
+	if err != nil {
+		return archive.Unpacked{}, err
+	}
+	if mounted {
+		opts.Whiteouts = archive.WhiteoutsApplied
+		if unpacked, err = archive.Unpack(ctx, path, src, opts); err != nil {
+			err = fmt.Errorf("layer %q: %w", id, err)
+		}
+		return unpacked, err
+	}
+	opts.Whiteouts = d.whiteouts()
+	err = d.onContents(ctx, id, func(own string, below []string) error {
+		opts.Lowers = below
+		unpacked, err = archive.Unpack(ctx, own, src, opts)
+		return err
+	})
+	return unpacked, err
+}
+
+// Diff writes the layer's own directory as a tar stream.
+func (d *Driver) Diff(ctx context.Context, id string, w io.Writer) error {
+	return d.onContents(ctx, id, func(own string, below []string) error {
+		return archive.Pack(ctx, w, own, archive.PackOptions{Whiteouts: d.whiteouts(), Lowers: below})
+	})
+}
+
+// Changes lists what is in the layer's own directory.
+func (d *Driver) Changes(ctx context.Context, id string) (changes []model.Change, err error) {
+	err = d.onContents(ctx, id, func(own string, below []string) error {
+		changes, err = archive.OverlayChanges(ctx, own, below, d.whiteouts())
+		return err
+	})
+	return changes, err
+}
+
+// DiffSize measures the layer's own directory.
+func (d *Driver) DiffSize(ctx context.Context, id string) (size int64, err error) {
+	err = d.onContents(ctx, id, func(own string, _ []string) error {
+		size, err = archive.TreeSize(ctx, own)
+		return err
+	})
+	return size, err
+}
+
+// Content gives access to the files of the layer itself. Files that are only
+// below it are found too: a layer whose owners were changed has its contents
+// in several directories. Where the layer's own directory does not tell all,
+// its file system is shown instead.
+func (d *Driver) Content(ctx context.Context, id string) (content drivers.Content, err error) {
+	if !d.features.nativeDiff {
+		return drivers.OpenView(ctx, d, id)
+	}
+	err = d.onContents(ctx, id, func(own string, below []string) error {
+		content, err = archive.OpenTree(append([]string{own}, below...)...)
+		return err
+	})
+	return content, err
+}
+
+// onContents calls f with the paths of a layer's own directory and of those
+// below it, nearest first.
+func (d *Driver) onContents(ctx context.Context, id string, f func(own string, below []string) error) (err error) {
+	layer, err := d.layers.Layer(id)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, layer.Close()) }()
+	own, err := layer.Sub(contentDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, own.Close()) }()
+	var below []string
+	err = d.eachLower(ctx, id, layer, func(lower content) error {
+		below = append(below, d.layers.Path(lower.path))
+		return lower.Close()
+	})
+	if err == nil {
+		err = f(own.Path("."), below)
+	}
+	if err != nil {
+		return fmt.Errorf("layer %q: %w", id, err)
+	}
+	return nil
+}

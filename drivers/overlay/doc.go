@@ -1,0 +1,48 @@
+// Package overlay keeps layers as directories that the kernel's overlay file
+// system stacks (Documentation/filesystems/overlayfs.rst). The layout of the
+// home is that of containers/storage:
+//
+//	l/<26 characters>   symbolic link to ../<id>/diff: the layer's short name
+//	<id>/diff/          the layer's own content, the upper directory of mounts
+//	<id>/link           the layer's short name
+//	<id>/lower          short names of the ancestors, l/A:l/B, nearest first;
+//	                    a base layer has no such file
+//	<id>/work/          work directory of the kernel
+//	<id>/merged/        mount point
+//	<id>/empty/         lower directory of a base layer, which needs one
+//	<id>/diff1/ …       older contents that lie below diff, after a change of
+//	                    owners by containers/storage
+//	.part-<id>/         a layer that is not yet, or no longer, there
+//	.probe/             exists only while the kernel is being tried out
+//
+// # What happens when
+//
+// Create fills .part-<id> completely, makes the short name and renames the
+// directory to <id>: that is when the layer exists. Remove renames it back,
+// and it has gone; the short name and the content follow. Whatever is
+// interrupted, there is either a whole layer or a .part-<id>, which the next
+// Create or Remove of the layer clears away and List reports.
+//
+// What the files link, lower and l/* say is never believed beyond its form: a
+// short name leads to the directory diff of a layer of this home and nowhere
+// else, and no symbolic link is followed on the way. Where a short name or its
+// record has been lost, it is restored from the other.
+//
+// # Mounts
+//
+// The kernel gets the directories of a mount as open descriptors if it takes
+// them (Linux 6.13), and as text otherwise. Every mount is private, so that
+// what is mounted inside a container's file system stays there; the home
+// itself needs no mount of its own. To read a layer, View mounts it where
+// nobody sees it, for as long as a descriptor is open, so nothing remains of
+// that even if the process is killed.
+//
+// # Without root
+//
+// In a user namespace the driver works with attributes that are open to all
+// (mount option userxattr, Linux 5.11). Layers made in that way are not
+// readable as such by root, and the reverse.
+//
+// Layers with quotas, shifted owners, FUSE helpers, composefs and additional
+// stores are not supported yet; their options are refused.
+package overlay

@@ -1,0 +1,257 @@
+package overlay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/csdb/csdb/drivers"
+	"github.com/csdb/csdb/drivers/internal/at"
+	"github.com/csdb/csdb/model"
+)
+
+// Codes of what Inspect finds beyond what layers of every driver can have.
+const (
+	faultContent = "OVERLAY-DIFF"
+	faultParts   = "OVERLAY-PARTS"
+	faultLink    = "OVERLAY-LINK"
+	faultName    = "OVERLAY-NAME"
+	faultLower   = "OVERLAY-LOWER"
+)
+
+// FaultKinds describes what Inspect can find beyond what layers of every driver
+// can have.
+func FaultKinds() []drivers.FaultKind {
+	const byItself = "nothing, if containers can be mounted: the driver restores short names as soon as it needs one"
+	return []drivers.FaultKind{
+		{
+			Code:     faultContent,
+			Loss:     true,
+			Effect:   "the content of the layer is gone, so nothing on top of it can be mounted",
+			Remedies: []string{"re-import the images and containers that are affected"},
+		},
+		{
+			Code:     faultParts,
+			Effect:   "the layer cannot be mounted for writing",
+			Remedies: []string{"as root, `mkdir -m 0700 {path}`"},
+		},
+		{
+			Code:     faultLink,
+			Effect:   "layers may fail to be mounted, or to be put on top of this one",
+			Remedies: []string{byItself, "as root, write the expected short name into {path}, without a newline at its end"},
+		},
+		{
+			Code:     faultName,
+			Effect:   "layers on top of this one may fail to be mounted",
+			Remedies: []string{byItself, "as root, `ln -sfn TARGET {path}` with the expected target"},
+		},
+		{
+			Code:     faultLower,
+			Effect:   "the layer is mounted on the wrong layers or not at all",
+			Remedies: []string{"as root, write the expected text into {path}, without a newline at its end"},
+		},
+	}
+}
+
+// inspector implements drivers.Inspector.
+type inspector struct {
+	layers *drivers.LayerDirs
+	// links is linkDir, nil if there is none.
+	links *at.Dir
+	// targets has the layers that the short names in linkDir lead to, and names
+	// the first short name of each of those layers.
+	targets map[link]string
+	names   map[string]link
+	// claimed are short names that should lead to a layer, and do not.
+	claimed map[link]bool
+}
+
+// Inspect opens the home at a path for inspection.
+func Inspect(ctx context.Context, home string) (_ drivers.Inspector, err error) {
+	i := &inspector{targets: make(map[link]string), names: make(map[string]link), claimed: make(map[link]bool)}
+	if i.layers, err = drivers.OpenLayerDirs(home); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, i.Close())
+		}
+	}()
+	if there, err := i.layers.IsDir(linkDir); err != nil || !there {
+		return i, err
+	}
+	if i.links, err = i.layers.Sub(linkDir); err != nil {
+		return nil, err
+	}
+	entries, err := i.links.Entries()
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		if err := i.noteTarget(entry); err != nil {
+			return nil, err
+		}
+	}
+	return i, nil
+}
+
+// noteTarget notes where a short name leads to, if it is one.
+func (i *inspector) noteTarget(entry fs.DirEntry) error {
+	name, err := parseLink(entry.Name())
+	if err != nil {
+		return nil //nolint:nilerr // Leftovers lists it.
+	}
+	id, err := readTarget(i.links, name)
+	if err != nil {
+		if errors.Is(err, model.ErrCorrupt) {
+			err = nil // the same
+		}
+		return err
+	}
+	i.targets[name] = id
+	if _, named := i.names[id]; !named {
+		i.names[id] = name
+	}
+	return nil
+}
+
+// Path implements drivers.Inspector.
+func (i *inspector) Path(dir string) string { return dir }
+
+// Close implements drivers.Inspector.
+func (i *inspector) Close() error {
+	err := i.layers.Close()
+	if i.links != nil {
+		err = errors.Join(err, i.links.Close())
+	}
+	return err
+}
+
+// Layer compares the directory of a layer, its short name and what it says
+// about its ancestors with what they should be.
+func (i *inspector) Layer(_ context.Context, layer drivers.InspectedLayer) (faults []drivers.Fault, err error) {
+	dir, fault, err := i.layers.Inspect(layer.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if fault != nil {
+		return []drivers.Fault{*fault}, nil
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	for _, look := range []func(*at.Dir, drivers.InspectedLayer) (*drivers.Fault, error){
+		lookAtContent, i.lookAtNames, i.lookAtLower, lookAtPart(workDir), lookAtPart(mergedDir),
+	} {
+		fault, err := look(dir, layer)
+		if err != nil {
+			return faults, err
+		}
+		if fault != nil {
+			faults = append(faults, *fault)
+		}
+	}
+	return faults, nil
+}
+
+// lookAtContent looks whether the layer has content.
+func lookAtContent(dir *at.Dir, layer drivers.InspectedLayer) (*drivers.Fault, error) {
+	fault, err := lookAtDir(dir, layer.Dir, contentDir)
+	if fault != nil {
+		fault.Code = faultContent
+	}
+	return fault, err
+}
+
+// lookAtPart looks whether the layer has a directory that mounts need.
+func lookAtPart(name string) func(*at.Dir, drivers.InspectedLayer) (*drivers.Fault, error) {
+	return func(dir *at.Dir, layer drivers.InspectedLayer) (*drivers.Fault, error) {
+		fault, err := lookAtDir(dir, layer.Dir, name)
+		if fault != nil {
+			fault.Code = faultParts
+		}
+		return fault, err
+	}
+}
+
+// lookAtDir looks whether a layer's directory has a certain one in it.
+func lookAtDir(dir *at.Dir, layer, name string) (*drivers.Fault, error) {
+	stat, err := dir.Stat(name)
+	found := drivers.KindOfFile(stat.Mode)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		found = "nothing"
+	case err != nil:
+		return nil, err
+	case stat.Mode&unix.S_IFMT == unix.S_IFDIR:
+		return nil, nil //nolint:nilnil // Nothing is wrong.
+	}
+	return &drivers.Fault{Path: layer + "/" + name, Expected: "a directory", Found: found}, nil
+}
+
+// Leftovers lists what is in the home without belonging to a layer: directories,
+// short names, and everything else that the driver has not put there.
+func (i *inspector) Leftovers(ctx context.Context, belongs func(string) (bool, error), found func(drivers.Leftover) error) error {
+	known := func(name string) bool { return name == linkDir && i.links != nil || otherNames[name] }
+	if err := i.layers.Leftovers(ctx, "", known, belongs, found); err != nil || i.links == nil {
+		return err
+	}
+	entries, err := i.links.Entries()
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		left, err := i.leftLink(entry, belongs)
+		if err == nil && left != nil {
+			err = found(*left)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leftLink tells what is wrong with an entry of linkDir that belongs to no
+// layer. A second short name of a layer is none: layers on top of it may use
+// it.
+func (i *inspector) leftLink(entry fs.DirEntry, belongs func(string) (bool, error)) (*drivers.Leftover, error) {
+	name := link(entry.Name())
+	if i.claimed[name] {
+		return nil, nil //nolint:nilnil // The comment says what nil means.
+	}
+	left := &drivers.Leftover{Path: name.path(), What: "no short name of a layer"}
+	if _, err := parseLink(entry.Name()); err != nil {
+		return left, nil //nolint:nilerr // That is what is wrong.
+	}
+	// Somebody may have made it since the others were read.
+	target, err := readTarget(i.links, name)
+	switch {
+	case errors.Is(err, errNoLink):
+		return nil, nil //nolint:nilnil // It has gone meanwhile.
+	case errors.Is(err, model.ErrCorrupt):
+		return left, nil
+	case err != nil:
+		return nil, err
+	}
+	if ok, err := belongs(target); err != nil || ok {
+		return nil, err
+	}
+	left.Dir = target
+	left.What = fmt.Sprintf("a short name that leads to %s, which no layer has", linkTarget(target))
+	return left, nil
+}
+
+// otherNames are those of files that this driver, containers/storage or the file
+// system may have put into a home, and that are nobody's in particular.
+var otherNames = map[string]bool{
+	"lost+found": true, "staging": true, "tempdirs": true, "backingFsBlockDev": true,
+	".has-mount-program": true, ".probe": true,
+}

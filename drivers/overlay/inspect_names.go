@@ -1,0 +1,171 @@
+package overlay
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/csdb/csdb/drivers"
+	"github.com/csdb/csdb/drivers/internal/at"
+	"github.com/csdb/csdb/model"
+)
+
+// A layer's short name is written down twice: in its file link, and as a
+// symbolic link in linkDir. Where the two contradict each other, what else
+// there is tells which of them is wrong.
+
+// lookAtNames looks whether the short name that is written down in a layer's
+// directory leads to it.
+func (i *inspector) lookAtNames(dir *at.Dir, layer drivers.InspectedLayer) (*drivers.Fault, error) {
+	name, err := readLink(dir)
+	if errors.Is(err, model.ErrCorrupt) {
+		return i.wrongLink(dir, layer.Dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	target, leads := i.targets[name]
+	if leads && target == layer.Dir {
+		return nil, nil //nolint:nilnil // Nothing is wrong.
+	}
+	others := leads
+	if leads {
+		written, err := i.writtenLink(target)
+		if err != nil {
+			return nil, err
+		}
+		others = written == name
+	}
+	if others || i.names[layer.Dir] != "" {
+		return i.wrongLink(dir, layer.Dir)
+	}
+	i.claimed[name] = true
+	found := "nothing"
+	if i.links != nil {
+		found, err = describe(i.links, string(name))
+	}
+	return &drivers.Fault{
+		Code: faultName, Path: name.path(), Found: found, Expected: "a symbolic link to " + linkTarget(layer.Dir),
+	}, err
+}
+
+// wrongLink is the fault of a layer whose file link is wrong.
+func (i *inspector) wrongLink(dir *at.Dir, id string) (*drivers.Fault, error) {
+	expected := "a short name"
+	if name, known := i.names[id]; known {
+		expected = fmt.Sprintf("%q", name)
+	}
+	found, err := describe(dir, linkFile)
+	return &drivers.Fault{Code: faultLink, Path: id + "/" + linkFile, Expected: expected, Found: found}, err
+}
+
+// writtenLink returns the short name that is written down in the directory of a
+// layer, or "".
+func (i *inspector) writtenLink(id string) (name link, err error) {
+	dir, fault, err := i.layers.Inspect(id)
+	if err != nil || fault != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	name, err = readLink(dir)
+	if errors.Is(err, model.ErrCorrupt) {
+		return "", nil
+	}
+	return name, err
+}
+
+// lookAtLower looks whether the short names that a layer has for its ancestors
+// are theirs.
+func (i *inspector) lookAtLower(dir *at.Dir, layer drivers.InspectedLayer) (*drivers.Fault, error) {
+	names, err := readLower(dir)
+	if err == nil {
+		right, err := i.areNamesOf(names, layer)
+		if err != nil || right {
+			return nil, err
+		}
+	} else if !errors.Is(err, model.ErrCorrupt) {
+		return nil, err
+	}
+	expected, errExpected := i.expectedLower(layer)
+	found, errFound := describe(dir, lowerFile)
+	return &drivers.Fault{Code: faultLower, Path: layer.Dir + "/" + lowerFile, Expected: expected, Found: found},
+		errors.Join(errExpected, errFound)
+}
+
+// areNamesOf tells whether short names are those of the layer's ancestors.
+func (i *inspector) areNamesOf(names []link, layer drivers.InspectedLayer) (bool, error) {
+	if len(names) < len(layer.Below) || !layer.Cut && len(names) > len(layer.Below) {
+		return false, nil
+	}
+	for n, below := range layer.Below {
+		if i.targets[names[n]] == below {
+			continue
+		}
+		// What the name leads to may be wrong, which is not this layer's fault.
+		if written, err := i.writtenLink(below); err != nil || written != names[n] {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// expectedLower says what the file lower of a layer should contain.
+func (i *inspector) expectedLower(layer drivers.InspectedLayer) (string, error) {
+	if len(layer.Below) == 0 {
+		return "nothing", nil
+	}
+	names := make([]link, 0, len(layer.Below))
+	for _, below := range layer.Below {
+		name, err := i.writtenLink(below)
+		if err != nil {
+			return "", err
+		}
+		if known, ok := i.names[below]; ok && i.targets[name] != below {
+			name = known
+		}
+		if name == "" {
+			return fmt.Sprintf("the short names of %q", layer.Below), nil
+		}
+		names = append(names, name)
+	}
+	text := fmt.Sprintf("%q", formatLower(names))
+	if layer.Cut {
+		text += " and what follows"
+	}
+	return text, nil
+}
+
+// maxShown is how much of a file's content a fault shows, in bytes.
+const maxShown = 300
+
+// describe says what there is under a name: the beginning of a file's content,
+// or where a symbolic link leads to.
+func describe(dir *at.Dir, name string) (string, error) {
+	stat, err := dir.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "nothing", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	switch stat.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		text, err := dir.ReadFile(name, maxLower)
+		if errors.Is(err, model.ErrCorrupt) {
+			return fmt.Sprintf("a file of %d bytes", stat.Size), nil
+		}
+		if len(text) > maxShown {
+			return fmt.Sprintf("%q and %d bytes more", text[:maxShown], len(text)-maxShown), err
+		}
+		return fmt.Sprintf("%q", text), err
+	case unix.S_IFLNK:
+		target, err := dir.Readlink(name)
+		if len(target) > maxShown {
+			target = target[:maxShown]
+		}
+		return fmt.Sprintf("a symbolic link to %q", target), err
+	}
+	return drivers.KindOfFile(stat.Mode), nil
+}

@@ -1,0 +1,201 @@
+package overlay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/selinux/go-selinux"
+	"golang.org/x/sys/unix"
+
+	"github.com/csdb/csdb/drivers"
+	"github.com/csdb/csdb/drivers/internal/at"
+)
+
+// mounter mounts a stack.
+type mounter interface {
+	// attach mounts the stack at the directory name in dir.
+	attach(s *stack, dir *at.Dir, name string) error
+	// detached mounts the stack where nobody else sees it, for as long as the
+	// result is open.
+	detached(s *stack) (*os.File, error)
+}
+
+// Mount mounts the layer on its mount point. With the option "ro" or
+// opts.ReadOnly nothing can be written, and the layer needs no work directory.
+func (d *Driver) Mount(ctx context.Context, id string, opts drivers.MountOptions) (path string, err error) {
+	options, err := d.mountOptions(opts)
+	if err != nil {
+		return "", err
+	}
+	layer, err := d.layers.Layer(id)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, layer.Close()) }()
+	if mounted, err := isMounted(layer); err != nil || mounted {
+		return d.merged(id), err
+	}
+	if err := d.mount(ctx, id, layer, options); err != nil {
+		return "", fmt.Errorf("mounting layer %q: %w", id, drivers.Classify(err))
+	}
+	return d.merged(id), nil
+}
+
+func (d *Driver) mount(ctx context.Context, id string, layer *at.Dir, options mountOptions) (err error) {
+	if err := makeMountPoint(layer); err != nil {
+		return err
+	}
+	s, err := d.openStack(ctx, id, layer, options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if s.work != nil {
+		if err := clearVolatile(ctx, s.work.Dir); err != nil {
+			return err
+		}
+	}
+	return d.mounter.attach(s, layer, mergedDir)
+}
+
+// merged returns the path of a layer's mount point.
+func (d *Driver) merged(id string) string { return filepath.Join(d.layers.Path(id), mergedDir) }
+
+// mountOptions combines what the caller wants with what is configured and with
+// what the kernel can do.
+func (d *Driver) mountOptions(opts drivers.MountOptions) (mountOptions, error) {
+	options := d.defaults.clone()
+	if len(opts.Options) > 0 {
+		var err error
+		if options, err = parseMountOptions(strings.Join(opts.Options, ",")); err != nil {
+			return mountOptions{}, err
+		}
+		// This one is a property of the store: a layer mounted without it
+		// would show files whose content is below as empty.
+		if slices.Contains(d.defaults.data, metacopyOn) {
+			options.add(metacopyOn)
+		}
+	}
+	if !d.features.metacopy {
+		options.drop(metacopyOn)
+	}
+	if opts.ReadOnly {
+		options.flags |= unix.MS_RDONLY
+	}
+	if d.userXattr {
+		options.add("userxattr")
+	}
+	if opts.Volatile && d.features.volatile && !options.readOnly() {
+		options.add("volatile")
+	}
+	if opts.Label != "" && selinux.GetEnabled() {
+		options.add("context=" + opts.Label)
+	}
+	return options, nil
+}
+
+// makeMountPoint makes a lost mount point.
+func makeMountPoint(layer *at.Dir) error {
+	exists, err := layer.IsDir(mergedDir)
+	if err != nil || exists {
+		return err
+	}
+	owner, err := layer.Stat(workDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		owner, err = layer.Stat(".")
+	}
+	if err != nil {
+		return err
+	}
+	return layer.Mkdir(mergedDir, 0o700, int(owner.Uid), int(owner.Gid))
+}
+
+// clearVolatile removes the mark of a volatile mount that the kernel leaves in
+// the work directory. It would refuse to mount the layer again, to protect
+// from reading what a crash has damaged; whoever asked for a volatile mount
+// has accepted that.
+func clearVolatile(ctx context.Context, work *at.Dir) (err error) {
+	incompat, err := work.Sub("work/incompat")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, incompat.Close()) }()
+	return incompat.RemoveTree(ctx, "volatile")
+}
+
+// Unmount detaches the layer's mount, even if it is in use, and leaves a new
+// mount point: the old one may be held by mounts in other mount namespaces.
+func (d *Driver) Unmount(_ context.Context, id string) (err error) {
+	layer, err := d.layers.Layer(id)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, layer.Close()) }()
+	mounted, err := isMounted(layer)
+	if err != nil || !mounted {
+		return err
+	}
+	if err := detach(layer); err != nil {
+		return fmt.Errorf("unmounting layer %q: %w", id, err)
+	}
+	// On a read-only file system the old one has to do.
+	if err := renewMountPoint(layer); err != nil && !errors.Is(err, unix.EROFS) {
+		return fmt.Errorf("mount point of layer %q: %w", id, drivers.Classify(err))
+	}
+	return nil
+}
+
+// detach removes what is mounted on the layer's mount point, however often.
+func detach(layer *at.Dir) error {
+	target := layer.ProcPath() + "/" + mergedDir
+	for {
+		err := unix.Unmount(target, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+		switch {
+		case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT): // nothing is mounted
+			return nil
+		case err != nil:
+			return fmt.Errorf("umount %s: %w", layer.Path(mergedDir), err)
+		}
+	}
+}
+
+// renewMountPoint replaces the mount point by a new directory with the same
+// owner, in one step. One into which somebody has put something stays.
+func renewMountPoint(layer *at.Dir) error {
+	owner, err := layer.Stat(mergedDir)
+	if err != nil {
+		return err
+	}
+	if err := layer.Remove(newMergedDir); err != nil {
+		return err
+	}
+	if err := layer.Mkdir(newMergedDir, 0o700, int(owner.Uid), int(owner.Gid)); err != nil {
+		return err
+	}
+	err = layer.Rename(newMergedDir, mergedDir)
+	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
+		return layer.Remove(newMergedDir)
+	}
+	return err
+}
+
+// Mountpoint returns the path of the layer's mount point, and whether an
+// overlay is mounted on it.
+func (d *Driver) Mountpoint(_ context.Context, id string) (path string, mounted bool, err error) {
+	layer, err := d.layers.Layer(id)
+	if err != nil {
+		return "", false, err
+	}
+	defer func() { err = errors.Join(err, layer.Close()) }()
+	mounted, err = isMounted(layer)
+	return d.merged(id), mounted, err
+}

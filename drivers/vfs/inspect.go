@@ -1,0 +1,84 @@
+package vfs
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/csdb/csdb/drivers"
+)
+
+// inspector implements drivers.Inspector and drivers.ParentCopier.
+type inspector struct {
+	home   *drivers.LayerDirs
+	layers *drivers.LayerDirs // nil if the home has no directory for layers
+}
+
+// FaultKinds describes what Inspect can find beyond what layers of every driver
+// can have: nothing, for a layer is one tree.
+func FaultKinds() []drivers.FaultKind { return nil }
+
+// Inspect opens the home at a path for inspection.
+func Inspect(_ context.Context, home string) (_ drivers.Inspector, err error) {
+	i := &inspector{}
+	if i.home, err = drivers.OpenLayerDirs(home); err != nil {
+		return nil, err
+	}
+	i.layers, err = drivers.OpenLayerDirs(filepath.Join(home, layersDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(err, i.home.Close())
+	}
+	return i, nil
+}
+
+// Layer looks whether the layer has a tree.
+func (i *inspector) Layer(_ context.Context, layer drivers.InspectedLayer) ([]drivers.Fault, error) {
+	path := i.Path(layer.Dir)
+	if i.layers == nil {
+		return []drivers.Fault{{Code: drivers.FaultMissing, Path: path, Expected: "a directory", Found: "nothing"}}, nil
+	}
+	dir, fault, err := i.layers.Inspect(layer.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if fault != nil {
+		fault.Path = path
+		return []drivers.Fault{*fault}, nil
+	}
+	return nil, dir.Close()
+}
+
+// Leftovers lists what is beside the directory of the layers, and in it without
+// being one.
+func (i *inspector) Leftovers(ctx context.Context, belongs func(string) (bool, error), found func(drivers.Leftover) error) error {
+	beside := func(left drivers.Leftover) error {
+		left.Dir = ""
+		return found(left)
+	}
+	nobodys := func(string) (bool, error) { return false, nil }
+	isLayers := func(name string) bool { return name == layersDir && i.layers != nil || name == lostFound }
+	if err := i.home.Leftovers(ctx, "", isLayers, nobodys, beside); err != nil || i.layers == nil {
+		return err
+	}
+	none := func(string) bool { return false }
+	return i.layers.Leftovers(ctx, layersDir+"/", none, belongs, found)
+}
+
+// lostFound is a directory of some file systems, which may begin at the home.
+const lostFound = "lost+found"
+
+// CopiesParents implements drivers.ParentCopier.
+func (i *inspector) CopiesParents() bool { return true }
+
+// Path implements drivers.Inspector.
+func (i *inspector) Path(dir string) string { return layersDir + "/" + dir }
+
+// Close implements drivers.Inspector.
+func (i *inspector) Close() error {
+	err := i.home.Close()
+	if i.layers != nil {
+		err = errors.Join(err, i.layers.Close())
+	}
+	return err
+}

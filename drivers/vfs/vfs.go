@@ -1,0 +1,193 @@
+package vfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/selinux/go-selinux"
+	"github.com/opencontainers/selinux/go-selinux/label"
+
+	"github.com/csdb/csdb/drivers"
+	"github.com/csdb/csdb/drivers/internal/at"
+	"github.com/csdb/csdb/internal/archive"
+	"github.com/csdb/csdb/model"
+)
+
+// Name is the name of the driver.
+const Name = "vfs"
+
+// layersDir is where the layers are in the home.
+const layersDir = "dir"
+
+// baseMode is the mode of the root directory of a layer without parent, see
+// the package's comment.
+const baseMode = 0o755
+
+// Driver is the driver for one home. It holds no state of layers: any number
+// of processes may use a home.
+type Driver struct {
+	layers  *drivers.LayerDirs
+	options options
+	// lenient: a process without the privileges of root cannot make devices
+	// and some attributes, and does without.
+	lenient bool
+}
+
+// The driver can do more than it must.
+var (
+	_ drivers.Driver        = (*Driver)(nil)
+	_ drivers.Applier       = (*Driver)(nil)
+	_ drivers.Viewer        = (*Driver)(nil)
+	_ drivers.ContentDriver = (*Driver)(nil)
+	_ drivers.ParentCopier  = (*Driver)(nil)
+)
+
+// Open opens the driver. It implements drivers.Constructor.
+func Open(_ context.Context, config drivers.Config) (drivers.Driver, error) {
+	opts, err := parseOptions(config.Options)
+	if err != nil {
+		return nil, err
+	}
+	rootless, err := drivers.InUserNamespace()
+	if err != nil {
+		return nil, err
+	}
+	// The paths that Mount returns are good wherever the process goes.
+	home, err := filepath.Abs(config.Home)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Join(home, layersDir), 0o700); err != nil {
+		return nil, err
+	}
+	layers, err := drivers.OpenLayerDirs(filepath.Join(home, layersDir))
+	if err != nil {
+		return nil, err
+	}
+	return &Driver{layers: layers, options: opts, lenient: rootless || os.Geteuid() != 0}, nil
+}
+
+// Name implements drivers.Driver.
+func (d *Driver) Name() string { return Name }
+
+// Create makes the layer a copy of its parent.
+func (d *Driver) Create(ctx context.Context, id, parent string, opts drivers.CreateOptions) error {
+	for key := range opts.StorageOpt {
+		return fmt.Errorf("layers have no option %q: %w", key, model.ErrInvalid)
+	}
+	owner, err := drivers.Root(opts.UIDMap, opts.GIDMap)
+	if err != nil {
+		return err
+	}
+	if parent != "" {
+		if err := d.layers.Need(parent); err != nil {
+			return fmt.Errorf("parent of layer %q: %w", id, err)
+		}
+	}
+	return d.layers.Build(ctx, id, func(dir *at.Dir) error {
+		if parent == "" {
+			if err := errors.Join(dir.Chown(".", owner.UID, owner.GID), dir.Chmod(".", baseMode)); err != nil {
+				return err
+			}
+		} else if err := d.copyParent(ctx, parent, dir); err != nil {
+			return fmt.Errorf("copying layer %q: %w", parent, err)
+		}
+		return setLabel(dir.Path("."))
+	})
+}
+
+func (d *Driver) copyParent(ctx context.Context, parent string, to *at.Dir) (err error) {
+	from, err := d.layers.Layer(parent)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	return copyTree(ctx, from.Dir, to.Dir, copyOptions{
+		ignoreChownErrors: d.options.ignoreChownErrors,
+		lenient:           d.lenient,
+	})
+}
+
+// setLabel gives a layer the SELinux label that files of containers have, at
+// the lowest level, so that containers of every level can read it.
+func setLabel(path string) error {
+	if !selinux.GetEnabled() {
+		return nil
+	}
+	_, fileLabel, err := label.InitLabels([]string{"level:s0"})
+	if err != nil {
+		return fmt.Errorf("SELinux label: %w", err)
+	}
+	return label.SetFileLabel(path, fileLabel)
+}
+
+// Remove removes the layer's tree.
+func (d *Driver) Remove(ctx context.Context, id string) error {
+	_, err := d.layers.Remove(ctx, id, func(*at.Dir) error { return nil })
+	return err
+}
+
+// Exists implements drivers.Driver.
+func (d *Driver) Exists(_ context.Context, id string) (bool, error) { return d.layers.Exists(id) }
+
+// List implements drivers.Driver.
+func (d *Driver) List(context.Context) ([]string, error) { return d.layers.List() }
+
+// Mount returns the layer's tree. Of all options there is only "ro", which
+// changes nothing.
+func (d *Driver) Mount(_ context.Context, id string, opts drivers.MountOptions) (string, error) {
+	for _, option := range strings.FieldsFunc(strings.Join(opts.Options, ","), func(r rune) bool { return r == ',' }) {
+		if option != "ro" {
+			return "", fmt.Errorf("layer %q: driver %s has no mount option %q: %w", id, Name, option, model.ErrInvalid)
+		}
+	}
+	return d.layers.Path(id), d.layers.Need(id)
+}
+
+// Unmount has nothing to do.
+func (d *Driver) Unmount(_ context.Context, id string) error { return d.layers.Need(id) }
+
+// Mountpoint returns the layer's tree, on which nothing is ever mounted.
+func (d *Driver) Mountpoint(_ context.Context, id string) (path string, mounted bool, err error) {
+	return d.layers.Path(id), false, d.layers.Need(id)
+}
+
+// View shows the layer's tree.
+func (d *Driver) View(_ context.Context, id string) (dir string, release func() error, err error) {
+	return d.layers.Path(id), func() error { return nil }, d.layers.Need(id)
+}
+
+// Apply unpacks the entries of src onto the layer's tree.
+func (d *Driver) Apply(ctx context.Context, id string, src archive.Source, opts archive.UnpackOptions) (archive.Unpacked, error) {
+	if err := d.layers.Need(id); err != nil {
+		return archive.Unpacked{}, err
+	}
+	opts.Whiteouts = archive.WhiteoutsApplied
+	opts.IgnoreChownErrors = opts.IgnoreChownErrors || d.options.ignoreChownErrors
+	unpacked, err := archive.Unpack(ctx, d.layers.Path(id), src, opts)
+	if err != nil {
+		return unpacked, fmt.Errorf("layer %q: %w", id, err)
+	}
+	return unpacked, nil
+}
+
+// Content gives access to the files of the layer's tree.
+func (d *Driver) Content(_ context.Context, id string) (drivers.Content, error) {
+	if err := d.layers.Need(id); err != nil {
+		return nil, err
+	}
+	return archive.OpenTree(d.layers.Path(id))
+}
+
+// CopiesParents implements drivers.ParentCopier.
+func (d *Driver) CopiesParents() bool { return true }
+
+// Status has nothing to tell.
+func (d *Driver) Status(context.Context) ([]drivers.Pair, error) { return nil, nil }
+
+// Close closes the home.
+func (d *Driver) Close(context.Context) error { return d.layers.Close() }
