@@ -26,11 +26,11 @@ func (s *Store) ApplyDiff(ctx context.Context, id model.LayerID, diff io.Reader)
 	if err := s.beforeChange(ctx, id); err != nil {
 		return 0, err
 	}
-	lock, err := s.lockLayer(ctx, id, flock.Exclusive)
+	lock, err := s.lockContent(ctx, id, flock.Exclusive)
 	if err != nil {
 		return 0, err
 	}
-	defer lock.Unlock()
+	defer lock.unlock(ctx)
 	l, err := s.layerRecord(ctx, id)
 	if err != nil {
 		return 0, err
@@ -60,18 +60,15 @@ func (s *Store) applyAside(ctx context.Context, l *model.Layer, diff io.Reader) 
 	if err := s.stage(ctx, staged, LayerSpec{}, diff); err != nil {
 		return 0, err
 	}
-	err = s.Update(ctx, func(tx *Tx) error {
-		if err := tx.enter(staged.claims...); err != nil {
+	return staged.layer.Size, s.Update(ctx, func(tx *Tx) error {
+		return tx.take(staged.claims, func() error {
+			_, err := tx.updateLayer(db.OpApply, l, func(record *model.Layer) {
+				record.Made, record.Dir = true, staged.layer.Dir
+				record.Diff, record.Size = staged.layer.Diff, staged.layer.Size
+			})
 			return err
-		}
-		_, err := tx.db.UpdateLayer(db.OpApply, l.ID, func(record *model.Layer) error {
-			record.Made, record.Dir = true, staged.layer.Dir
-			record.Diff, record.Size = staged.layer.Diff, staged.layer.Size
-			return nil
 		})
-		return err
 	})
-	return staged.layer.Size, err
 }
 
 // applyInPlace changes the content of a layer.
@@ -80,15 +77,15 @@ func (s *Store) applyInPlace(ctx context.Context, l *model.Layer, diff io.Reader
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, claims[0].discard(context.WithoutCancel(ctx))) }()
-	if err := s.setIncomplete(ctx, l.ID, true); err != nil {
+	defer func() { err = errors.Join(err, claims[0].discard(ctx)) }()
+	if err := s.setIncomplete(ctx, l, true); err != nil {
 		return 0, err
 	}
 	crashpoint.Hit(crashpoint.ApplyMarked)
 	done, err := s.unpack(ctx, l.DriverDir(), claims[0].entry.Path, diff)
 	if err != nil {
 		if done.entries == 0 && !l.Incomplete { // nothing has been changed
-			err = errors.Join(err, s.setIncomplete(context.WithoutCancel(ctx), l.ID, false))
+			err = errors.Join(err, s.setIncomplete(context.WithoutCancel(ctx), l, false))
 		}
 		return 0, err
 	}
@@ -97,32 +94,28 @@ func (s *Store) applyInPlace(ctx context.Context, l *model.Layer, diff io.Reader
 		return 0, err
 	}
 	return done.size, s.Update(ctx, func(tx *Tx) error {
-		if err := tx.enter(claims...); err != nil {
-			return err
-		}
-		old, err := tx.db.Layer(l.ID)
-		if err != nil {
-			return err
-		}
-		_, err = tx.db.UpdateLayer(db.OpApply, l.ID, func(record *model.Layer) error {
-			record.Incomplete, record.Diff, record.Size = false, done.diff, done.size
-			return nil
-		})
-		if err != nil || old.Diff == nil {
-			return err
-		}
-		return tx.discardContent(old.Diff.TarSplit, l.ID)
+		return tx.take(claims, func() error { return tx.applied(l, done) })
 	})
+}
+
+// applied notes in the record of a layer what has been applied to it.
+func (tx *Tx) applied(l *model.Layer, done applied) error {
+	var old *model.Diff
+	_, err := tx.updateLayer(db.OpApply, l, func(record *model.Layer) {
+		old = record.Diff
+		record.Incomplete, record.Diff, record.Size = false, done.diff, done.size
+	})
+	if err != nil || old == nil {
+		return err
+	}
+	return tx.discardContent(old.TarSplit, l.ID)
 }
 
 // setIncomplete sets or clears the mark of a layer whose content is being
 // changed in place.
-func (s *Store) setIncomplete(ctx context.Context, id model.LayerID, incomplete bool) error {
+func (s *Store) setIncomplete(ctx context.Context, l *model.Layer, incomplete bool) error {
 	return s.Update(ctx, func(tx *Tx) error {
-		_, err := tx.db.UpdateLayer(db.OpApply, id, func(l *model.Layer) error {
-			l.Incomplete = incomplete
-			return nil
-		})
+		_, err := tx.updateLayer(db.OpApply, l, func(record *model.Layer) { record.Incomplete = incomplete })
 		return err
 	})
 }

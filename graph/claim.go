@@ -2,16 +2,15 @@ package graph
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/internal/crashpoint"
 	"github.com/csdb/csdb/internal/flock"
 	"github.com/csdb/csdb/model"
 )
@@ -22,6 +21,37 @@ import (
 // over when it dies can be found without searching.
 //
 // Content at a path without a claim, a record or a trash entry is garbage.
+//
+// # Why nothing is removed that is needed, and nothing is forgotten
+//
+// Four rules hold for each path. To look means to ask the database.
+//
+//  1. Content is made only by who took the lock on the path, then looked, and
+//     saw neither a record nor a trash entry for it: that is a claim.
+//  2. A record for the path is committed only by who holds the claim, and the
+//     lock is given up after the commit.
+//  3. Content is removed only by who holds the claim and has committed nothing
+//     with it (discard), by who took the lock, then looked, and saw a trash
+//     entry (reap), or by who took the lock, then looked, and saw neither
+//     record nor entry (Recover).
+//  4. A trash entry is made by the commit that takes the record away, and
+//     removed under the lock, when the content is gone.
+//
+// So what has a record is never removed: a reaper saw the entry, and record and
+// entry exclude each other until somebody commits a new record, for which he
+// would have to hold the lock that the reaper holds (2). The same lock keeps a
+// record from appearing while Recover removes what it found without one. And
+// nobody makes content where somebody is about to remove some, because of the
+// entry (1) until the content is gone and the entry too (4).
+//
+// Whatever the instant at which a process dies, its locks go with it, and what
+// it leaves is one of these: content without record or entry, which Recover
+// finds by the note in the run database or by listing the directories; a note
+// about content that is recorded, or that does not exist, which Recover drops;
+// an entry whose content is gone in part or altogether, which anyone reaps
+// again. Removing is idempotent, so it does not matter how far it came. A
+// commit whose outcome is unknown keeps the lock until the store is closed;
+// from then on the path is like that of a process that died.
 type claim struct {
 	store *Store
 	entry db.Staged
@@ -41,27 +71,6 @@ const (
 	claimDiscarded                   // it has been removed
 )
 
-// want says for what a claim is wanted.
-type want struct {
-	kind db.TrashKind
-	// first is the path to be had if it is free; other gives another one, a
-	// different one each time.
-	first string
-	other func() string
-}
-
-// wantLayer asks for a directory of the driver.
-func (s *Store) wantLayer(id model.LayerID) want {
-	return want{
-		kind:  db.TrashLayer,
-		first: s.layerPath(string(id)),
-		other: func() string { return s.layerPath(model.NewLayerDir(id)) },
-	}
-}
-
-// layerPath returns the path of a driver's directory within the store.
-func (s *Store) layerPath(dir string) string { return path.Join(s.info.Driver, dir) }
-
 // claim claims a path for each want, and notes them as staged.
 func (s *Store) claim(ctx context.Context, wants ...want) (claims []*claim, err error) {
 	defer func() {
@@ -79,6 +88,7 @@ func (s *Store) claim(ctx context.Context, wants ...want) (claims []*claim, err 
 		}
 		claims = append(claims, c)
 	}
+	crashpoint.Hit(crashpoint.ClaimLocked)
 	err = s.run.Update(ctx, func(tx *db.RunTx) error {
 		for _, c := range claims {
 			if err := tx.AddStaged(c.entry); err != nil {
@@ -129,9 +139,6 @@ func (s *Store) claimOne(ctx context.Context, w want) (*claim, error) {
 	return nil, fmt.Errorf("path %s: %w: no free name beside it", w.first, model.ErrBusy)
 }
 
-// pathKey is the key of the lock on a path.
-func pathKey(name string) string { return "path:" + name }
-
 func (s *Store) newClaim(kind db.TrashKind, name string, lock *flock.KeyLock) *claim {
 	c := &claim{store: s, lock: lock, entry: db.Staged{
 		Path: name, Kind: kind, PID: os.Getpid(), Command: filepath.Base(os.Args[0]), Since: time.Now().UTC(),
@@ -142,51 +149,6 @@ func (s *Store) newClaim(kind db.TrashKind, name string, lock *flock.KeyLock) *c
 	return c
 }
 
-// pathUsed tells whether a record or a trash entry stands for a path.
-func (s *Store) pathUsed(ctx context.Context, kind db.TrashKind, name string) (used bool, err error) {
-	err = s.db.View(ctx, func(tx *db.ReadTx) error {
-		used, err = recorded(tx, kind, name)
-		if used || err != nil {
-			return err
-		}
-		_, err := tx.Trash(name)
-		used = err == nil
-		return ignoreNotFound(err)
-	})
-	return used, err
-}
-
-// recorded tells whether a record stands for the content at a path.
-func recorded(tx *db.ReadTx, kind db.TrashKind, name string) (bool, error) {
-	switch kind {
-	case db.TrashLayer:
-		dir := path.Base(name)
-		id, err := model.ParseLayerDir(dir)
-		if err != nil {
-			return false, nil //nolint:nilerr // No layer has such a directory.
-		}
-		l, err := tx.Layer(id)
-		if errors.Is(err, model.ErrCorrupt) {
-			return true, nil // a damaged record may be mended
-		}
-		return err == nil && l.Made && l.DriverDir() == dir, ignoreNotFound(err)
-	case db.TrashTree:
-		// <driver>-<kind>s/<id>/userdata
-		area, id, _ := strings.Cut(path.Dir(name), "/")
-		for _, kind := range model.Kinds {
-			if strings.HasSuffix(area, "-"+string(kind)+"s") {
-				_, err := tx.Names(kind, id)
-				return err == nil || errors.Is(err, model.ErrCorrupt), ignoreNotFound(ignoreCorrupt(err))
-			}
-		}
-		return false, nil
-	case db.TrashFile:
-		_, err := tx.FileOwner(name)
-		return err == nil || errors.Is(err, model.ErrCorrupt), ignoreNotFound(ignoreCorrupt(err))
-	}
-	return false, fmt.Errorf("%w: unknown kind of content %q", model.ErrInvalid, kind)
-}
-
 // settle sets what has become of the content.
 func (c *claim) settle(state claimState) {
 	c.mu.Lock()
@@ -194,21 +156,45 @@ func (c *claim) settle(state claimState) {
 	c.state = state
 }
 
+// inStore tells whether the content is part of the store, or of a transaction
+// that runs.
+func (c *claim) inStore() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state == claimInTx || c.state == claimCommitted
+}
+
 // enter makes the content part of a transaction.
-func (tx *Tx) enter(claims ...*claim) error {
-	for _, c := range claims {
-		c.mu.Lock()
-		state := c.state
-		if state == claimStaged {
-			c.state = claimInTx
+func (c *claim) enter() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != claimStaged {
+		return fmt.Errorf("staged content %s: %w: it has been committed or discarded", c.entry.Path, model.ErrInvalid)
+	}
+	c.state = claimInTx
+	return nil
+}
+
+// take makes staged content part of the transaction, together with the record
+// that refers to it. If that fails the content is as before: whoever goes on
+// after the error can use it otherwise, or discard it.
+func (tx *Tx) take(claims []*claim, record func() error) (err error) {
+	taken := tx.claims
+	defer func() {
+		if err != nil {
+			for _, c := range tx.claims[len(taken):] {
+				c.settle(claimStaged)
+			}
+			tx.claims = taken
 		}
-		c.mu.Unlock()
-		if state != claimStaged {
-			return fmt.Errorf("staged content %s: %w: it has been committed or discarded", c.entry.Path, model.ErrInvalid)
+	}()
+	for _, c := range claims {
+		if err := c.enter(); err != nil {
+			return err
 		}
 		tx.claims = append(tx.claims, c)
 	}
-	return nil
+	return record()
 }
 
 // release ends claims whose content is part of the store, or gone.
@@ -225,6 +211,7 @@ func (s *Store) release(ctx context.Context, claims []*claim, state claimState) 
 	}
 	s.mu.Unlock()
 	err := s.run.Update(ctx, func(tx *db.RunTx) error { return tx.RemoveStaged(paths...) })
+	crashpoint.Hit(crashpoint.ReleaseNoted)
 	for _, c := range claims {
 		c.lock.Unlock()
 	}
@@ -232,8 +219,10 @@ func (s *Store) release(ctx context.Context, claims []*claim, state claimState) 
 }
 
 // discard removes the content, unless it has become part of the store or may
-// have.
+// have. It is what follows when a context has ended, and so does not end with
+// one.
 func (c *claim) discard(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
 	c.mu.Lock()
 	if c.state != claimStaged {
 		c.mu.Unlock()
@@ -246,32 +235,6 @@ func (c *claim) discard(ctx context.Context) error {
 		c.lock.Unlock()
 		return fmt.Errorf("staged content %s: %w", c.entry.Path, err)
 	}
+	crashpoint.Hit(crashpoint.DiscardRemoved)
 	return c.store.release(ctx, []*claim{c}, claimDiscarded)
-}
-
-// removeContent removes what is at a path. The caller holds the lock on it.
-func (s *Store) removeContent(ctx context.Context, kind db.TrashKind, name, dir string) error {
-	switch kind {
-	case db.TrashLayer:
-		return s.driver.Remove(ctx, dir)
-	case db.TrashFile:
-		return s.files.Remove(name)
-	case db.TrashTree:
-		return s.files.RemoveTree(ctx, name)
-	}
-	return fmt.Errorf("%w: unknown kind of content %q", model.ErrInvalid, kind)
-}
-
-func ignoreNotFound(err error) error {
-	if errors.Is(err, model.ErrNotFound) {
-		return nil
-	}
-	return err
-}
-
-func ignoreCorrupt(err error) error {
-	if errors.Is(err, model.ErrCorrupt) {
-		return nil
-	}
-	return err
 }

@@ -56,7 +56,9 @@ func (tx *Tx) CreateContainer(spec ContainerSpec) (*model.Container, error) {
 		ID: spec.ID, Names: spec.Names, Image: spec.Image, Layer: own.ID, Metadata: spec.Metadata, Flags: spec.flags(),
 	}
 	if err := tx.db.CreateContainer(c); err != nil {
-		return nil, err
+		// Whoever goes on after the error does not want the layer.
+		_, _, errUndo := tx.db.DeleteLayer(own.ID)
+		return nil, errors.Join(err, errUndo)
 	}
 	return c, nil
 }

@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/graph/content"
 	"github.com/csdb/csdb/model"
 )
 
@@ -39,9 +39,6 @@ func (tx *ReadTx) OpenData(id model.ID, key string) (*os.File, *model.Data, erro
 // under that key. The data item of an image whose key begins with "manifest"
 // is a manifest: the image can be found by its digest.
 func (tx *Tx) SetData(id model.ID, key string, data *StagedData) error {
-	if err := tx.enter(data.claim); err != nil {
-		return model.OnObject(id.Kind(), id.String(), err)
-	}
 	item := model.Data{Key: key, Content: data.content}
 	if id.Kind() == model.KindImage && model.IsManifestKey(key) {
 		item.ManifestDigest = data.manifestDigest
@@ -49,9 +46,13 @@ func (tx *Tx) SetData(id model.ID, key string, data *StagedData) error {
 			item.ManifestDigest = data.content.Digest
 		}
 	}
-	replaced, err := tx.db.PutData(id.Kind(), id.String(), item)
-	if err != nil {
+	var replaced *model.Content
+	err := tx.take([]*claim{data.claim}, func() (err error) {
+		replaced, err = tx.db.PutData(id.Kind(), id.String(), item)
 		return err
+	})
+	if err != nil {
+		return model.OnObject(id.Kind(), id.String(), err)
 	}
 	return tx.discardContent(replaced, id)
 }
@@ -89,16 +90,13 @@ func (s *Store) OpenData(ctx context.Context, id model.ID, key string) (f *os.Fi
 }
 
 // VerifyData compares a data item with its digest.
-func (s *Store) VerifyData(ctx context.Context, id model.ID, key string) error {
-	var item *model.Data
-	err := s.View(ctx, func(tx *ReadTx) (err error) {
-		item, err = tx.DataItem(id, key)
-		return err
-	})
+func (s *Store) VerifyData(ctx context.Context, id model.ID, key string) (err error) {
+	f, item, err := s.OpenData(ctx, id, key)
 	if err != nil {
 		return err
 	}
-	return model.OnObject(id.Kind(), id.String(), s.files.Verify(ctx, item.Content))
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return model.OnObject(id.Kind(), id.String(), content.Verify(ctx, f, item.Content))
 }
 
 // trashContents notes content files that are to be removed after the commit.
@@ -117,11 +115,5 @@ type staged interface{ Discard(context.Context) error }
 // discardAfter discards something that was staged, for deferred use: if it was
 // committed that does nothing.
 func discardAfter(ctx context.Context, s staged, err *error) {
-	*err = errors.Join(*err, s.Discard(context.WithoutCancel(ctx)))
-}
-
-// userDir is the trash entry for the directory of an object whose contents
-// belong to whoever uses the store.
-func userDir(path string, id model.ID) db.Trash {
-	return db.Trash{Path: path, Kind: db.TrashTree, ObjectKind: id.Kind(), ID: id.String()}
+	*err = errors.Join(*err, s.Discard(ctx))
 }

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 
-	"github.com/csdb/csdb/graph/content"
 	"github.com/csdb/csdb/model"
 )
 
@@ -34,21 +31,6 @@ func (tx *Tx) Delete(id model.ID) error {
 // Delete is Tx.Delete in a transaction of its own.
 func (s *Store) Delete(ctx context.Context, id model.ID) error {
 	return s.Update(ctx, func(tx *Tx) error { return tx.Delete(id) })
-}
-
-// trashUserDir notes that the directory of an object goes whose contents
-// belong to whoever uses the store, if there is one. The one in the run root
-// goes with it.
-func (tx *Tx) trashUserDir(id model.ID) error {
-	path := content.UserDir(tx.store.info.Driver, id.Kind(), id.String())
-	tx.then = append(tx.then, func(context.Context) error {
-		return os.RemoveAll(filepath.Join(tx.store.options.RunRoot, filepath.Dir(path)))
-	})
-	exists, err := tx.store.files.Exists(path)
-	if err != nil || !exists {
-		return err
-	}
-	return tx.addTrash(userDir(path, id))
 }
 
 // wipeBatch is how many objects one transaction of Wipe deletes, so that

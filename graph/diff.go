@@ -11,7 +11,6 @@ import (
 
 	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/internal/compress"
-	"github.com/csdb/csdb/internal/flock"
 	"github.com/csdb/csdb/internal/pipeline"
 	"github.com/csdb/csdb/model"
 	"github.com/csdb/csdb/tarsplit"
@@ -32,8 +31,11 @@ type DiffOptions struct {
 // a difference shows as an error that matches model.ErrCorrupt before the end
 // of the stream.
 //
-// While the stream is open the layer is not changed, unmounted or removed; no
-// other lock is held. It must be closed.
+// While the stream is open nobody removes the layer or applies a diff to it:
+// whoever wants to waits, so whoever reads must not do that himself. With
+// drivers that mount a layer to read it (see drivers.Viewer), the same holds
+// for mounting and unmounting it. No other lock is held. The stream must be
+// closed.
 func (s *Store) Diff(ctx context.Context, id model.LayerID, options DiffOptions) (io.ReadCloser, error) {
 	p, err := s.openPair(ctx, id, options.From)
 	if err != nil {
@@ -43,9 +45,11 @@ func (s *Store) Diff(ctx context.Context, id model.LayerID, options DiffOptions)
 	if options.Compression != nil {
 		compression = *options.Compression
 	}
-	if err := compress.Writable(compression); err != nil {
-		p.close()
-		return nil, model.OnObject(model.KindLayer, id, err)
+	if err = compress.Writable(compression); err == nil {
+		err = p.openTarSplit(ctx)
+	}
+	if err != nil {
+		return nil, model.OnObject(model.KindLayer, id, errors.Join(err, p.close()))
 	}
 	stream := pipeline.Start(ctx, func(ctx context.Context, w io.Writer) error {
 		return model.OnObject(model.KindLayer, id, p.compress(ctx, w, compression))
@@ -86,83 +90,7 @@ type diffStream struct {
 }
 
 // Close stops the writing and lets others have the layer.
-func (d *diffStream) Close() error {
-	defer d.pair.close()
-	return d.Reader.Close()
-}
-
-// pair is a layer with the one that it is compared with. Both are locked
-// against changes.
-type pair struct {
-	store    *Store
-	layer    *model.Layer
-	from     *model.Layer // nil: nothing
-	isParent bool         // from is the parent of layer
-	locks    []*flock.KeyLock
-}
-
-// openPair finds and locks two layers, and gives them directories if they need
-// them for being compared.
-func (s *Store) openPair(ctx context.Context, id, from model.LayerID) (p *pair, err error) {
-	if err := s.writable(); err != nil {
-		return nil, err
-	}
-	p = &pair{store: s}
-	defer func() {
-		if err != nil {
-			p.close()
-		}
-	}()
-	if p.layer, err = s.layerRecord(ctx, id); err != nil {
-		return nil, err
-	}
-	if from == "" {
-		from = p.layer.Parent
-	}
-	p.isParent = from == p.layer.Parent
-	if p.layer.Made || !p.isParent {
-		if p.layer, err = s.makeLayer(ctx, id); err != nil {
-			return nil, err
-		}
-	}
-	if from != "" && (p.layer.Made || !p.isParent) {
-		if p.from, err = s.makeLayer(ctx, from); err != nil {
-			return nil, err
-		}
-	}
-	for _, l := range []*model.Layer{p.layer, p.from} {
-		if l == nil || (l == p.from && p.from.ID == p.layer.ID) {
-			continue
-		}
-		lock, err := s.lockLayer(ctx, l.ID, flock.Shared)
-		if err != nil {
-			return nil, err
-		}
-		p.locks = append(p.locks, lock)
-	}
-	// Only now nobody changes it any more.
-	p.layer, err = s.layerRecord(ctx, id)
-	return p, err
-}
-
-// close lets others have the layers.
-func (p *pair) close() {
-	for _, lock := range p.locks {
-		lock.Unlock()
-	}
-	p.locks = nil
-}
-
-// empty tells whether there can be no difference: a layer without directory
-// has no content of its own.
-func (p *pair) empty() bool { return p.isParent && !p.layer.Made }
-
-func (p *pair) fromDir() string {
-	if p.from == nil {
-		return ""
-	}
-	return p.from.DriverDir()
-}
+func (d *diffStream) Close() error { return errors.Join(d.Reader.Close(), d.pair.close()) }
 
 // compression returns the compression that the diff has unless somebody asks
 // for another one.
@@ -179,20 +107,18 @@ func (p *pair) write(ctx context.Context, w io.Writer) error {
 	case p.empty():
 		_, err := w.Write(make([]byte, 1024)) // the end of an archive
 		return err
-	case p.isParent && p.layer.Diff != nil && p.layer.Diff.TarSplit != nil && !p.layer.Incomplete:
+	case p.tarSplit != nil:
 		return p.replay(ctx, w)
 	}
 	return drivers.Diff(ctx, p.store.driver, p.layer.DriverDir(), p.fromDir(), w)
 }
 
+// tarSplitBuffer is the size of the buffer through which a tar-split is read.
+const tarSplitBuffer = 64 << 10
+
 // replay writes the stream that the layer was made from.
 func (p *pair) replay(ctx context.Context, w io.Writer) (err error) {
-	file, err := p.store.files.Open(*p.layer.Diff.TarSplit)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	split, err := tarsplit.Decompress(bufio.NewReaderSize(file, copyBuffer))
+	split, err := tarsplit.Decompress(bufio.NewReaderSize(p.tarSplit, tarSplitBuffer))
 	if err != nil {
 		return err
 	}
@@ -235,7 +161,7 @@ func (s *Store) Changes(ctx context.Context, id, from model.LayerID) (changes []
 	if err != nil {
 		return nil, err
 	}
-	defer p.close()
+	defer func() { err = errors.Join(err, p.close()) }()
 	if p.empty() {
 		return nil, nil
 	}
@@ -250,7 +176,7 @@ func (s *Store) DiffSize(ctx context.Context, id, from model.LayerID) (size int6
 	if err != nil {
 		return 0, err
 	}
-	defer p.close()
+	defer func() { err = errors.Join(err, p.close()) }()
 	if p.empty() {
 		return 0, nil
 	}

@@ -59,7 +59,8 @@ func (tx *Tx) CreateImage(spec ImageSpec) (*model.Image, error) {
 // DeleteImage deletes an image that no container uses, and those of its layers
 // that nothing else needs: the mapped variants of the top layer, the top layer,
 // its parent and so on up to the first layer that is a container's, a top layer
-// of another image, or has other children. It returns the IDs of the layers in
+// of another image, or has other children; a mapped variant that something else
+// needs stays, and the top layer with it. It returns the IDs of the layers in
 // that order. Their content goes after the commit.
 func (tx *Tx) DeleteImage(id model.ImageID) ([]model.LayerID, error) {
 	layers, err := tx.LayersOnlyOf(id)
@@ -98,7 +99,13 @@ func (tx *ReadTx) LayersOnlyOf(id model.ImageID) ([]model.LayerID, error) {
 	if len(users) > 0 {
 		return nil, model.OnObject(model.KindImage, id, fmt.Errorf("%w: %v", model.ErrImageUsedByContainer, users))
 	}
-	doomed := slices.Clone(image.MappedTopLayers)
+	doomed, err := tx.mappedOnlyOf(image)
+	if err != nil {
+		return nil, err
+	}
+	if len(doomed) < len(image.MappedTopLayers) {
+		return doomed, nil // something is on top of a variant of the top layer
+	}
 	for layer := image.TopLayer; layer != ""; {
 		record, err := tx.db.Layer(layer)
 		if errors.Is(err, model.ErrNotFound) {
@@ -122,6 +129,21 @@ func (tx *ReadTx) LayersOnlyOf(id model.ImageID) ([]model.LayerID, error) {
 		_, err := tx.db.Uses(l)
 		return errors.Is(err, model.ErrNotFound)
 	}), nil
+}
+
+// mappedOnlyOf returns the mapped variants of an image's top layer that nothing
+// else needs.
+func (tx *ReadTx) mappedOnlyOf(image *model.Image) (doomed []model.LayerID, err error) {
+	for _, mapped := range image.MappedTopLayers {
+		needed, err := tx.neededWithout(mapped, image.ID, nil)
+		if err != nil {
+			return nil, err
+		}
+		if !needed {
+			doomed = append(doomed, mapped)
+		}
+	}
+	return doomed, nil
 }
 
 // neededWithout tells whether a layer would still be needed without the given

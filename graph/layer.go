@@ -57,28 +57,54 @@ func (tx *Tx) CreateLayer(spec LayerSpec) (*model.Layer, error) {
 		return nil, fmt.Errorf("%w: an empty layer cannot have a staged parent", model.ErrInvalid)
 	}
 	l := spec.record()
-	if l.Parent != "" {
-		if _, err := tx.parent(l.Parent); err != nil {
-			return nil, err
-		}
+	if _, err := tx.parentFor(l); err != nil {
+		return nil, err
 	}
 	if err := tx.db.CreateLayer(l); err != nil {
 		return nil, err
 	}
+	if s := tx.store; l.Parent != "" && s.copiesParents() {
+		tx.then = append(tx.then, func(ctx context.Context) error { return s.afterCreate(ctx, l.ID, l.Parent) })
+	}
 	return l, nil
 }
 
-// parent returns a layer that is to become the parent of another one.
-func (tx *ReadTx) parent(id model.LayerID) (*model.Layer, error) {
-	l, err := tx.db.Layer(id)
+// parentFor returns the parent of a layer that is to be created, or nil if it
+// has none.
+func (tx *ReadTx) parentFor(l *model.Layer) (*model.Layer, error) {
+	if l.Parent == "" {
+		return nil, nil //nolint:nilnil // The comment says what nil means.
+	}
+	parent, err := tx.db.Layer(l.Parent)
 	if err != nil {
 		return nil, fmt.Errorf("parent: %w", err)
 	}
-	owners, err := tx.db.ContainersOfLayer(id)
+	owners, err := tx.db.ContainersOfLayer(l.Parent)
 	if err == nil && len(owners) > 0 {
-		err = model.OnObject(model.KindLayer, id, fmt.Errorf("%w: %s", model.ErrParentIsContainer, owners[0]))
+		err = model.OnObject(model.KindLayer, l.Parent, fmt.Errorf("%w: %s", model.ErrParentIsContainer, owners[0]))
 	}
-	return l, err
+	if err == nil {
+		err = tx.refuseCircle(l.ID, parent)
+	}
+	return parent, err
+}
+
+// refuseCircle returns an error if a layer that is to be created is an ancestor
+// of its parent: it was deleted by force, and is to come back under its old ID.
+func (tx *ReadTx) refuseCircle(id model.LayerID, parent *model.Layer) error {
+	orphans, err := tx.db.Children(id)
+	if err != nil || len(orphans) == 0 {
+		return err
+	}
+	for l := parent; l.Parent != ""; {
+		if l.Parent == id {
+			return model.OnObject(model.KindLayer, id, fmt.Errorf("%w: its parent %s is on top of it", model.ErrInvalid, parent.ID))
+		}
+		if l, err = tx.db.Layer(l.Parent); err != nil {
+			return ignoreNotFound(err)
+		}
+	}
+	return nil
 }
 
 // AddLayer makes a staged layer part of the store and returns it. If there is a
@@ -93,21 +119,17 @@ func (tx *Tx) AddLayer(staged *StagedLayer) (*model.Layer, error) {
 	} else if !errors.Is(err, model.ErrNotFound) {
 		return nil, err
 	}
-	if l.Parent != "" {
-		parent, err := tx.parent(l.Parent)
-		if err != nil {
-			return nil, err
-		}
-		if !parent.Made || parent.DriverDir() != staged.parentDir {
-			return nil, model.OnObject(model.KindLayer, l.ID, model.ErrStagedOnOtherParent)
-		}
+	parent, err := tx.parentFor(l)
+	if err == nil && parent != nil && !staged.isOn(parent) {
+		err = model.ErrStagedOnOtherParent
 	}
-	if err := tx.enter(staged.claims...); err != nil {
+	if err == nil {
+		err = tx.take(staged.claims, func() error { return tx.db.CreateLayer(l) })
+	}
+	if err != nil {
 		return nil, model.OnObject(model.KindLayer, l.ID, err)
 	}
-	if err := tx.db.CreateLayer(l); err != nil {
-		return nil, err
-	}
+	staged.layer.Seq = l.Seq
 	return l, nil
 }
 

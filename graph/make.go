@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/internal/crashpoint"
 	"github.com/csdb/csdb/internal/flock"
 	"github.com/csdb/csdb/model"
@@ -15,16 +16,6 @@ import (
 // written to, compared with another one than its parent, or made the parent of
 // something that has content.
 
-// layerKey is the key of the lock on a layer: exclusive for making, mounting,
-// unmounting, changing and removing its content, shared for reading it.
-func layerKey(id model.LayerID) string { return "layer:" + string(id) }
-
-// lockLayer takes the lock on a layer.
-func (s *Store) lockLayer(ctx context.Context, id model.LayerID, mode flock.Mode) (*flock.KeyLock, error) {
-	lock, err := s.keys.Lock(ctx, layerKey(id), mode)
-	return lock, model.OnObject(model.KindLayer, id, err)
-}
-
 // makeLayer sees to it that a layer and its ancestors have directories, and
 // returns its record.
 func (s *Store) makeLayer(ctx context.Context, id model.LayerID) (*model.Layer, error) {
@@ -32,11 +23,11 @@ func (s *Store) makeLayer(ctx context.Context, id model.LayerID) (*model.Layer, 
 	if err != nil || l.Made {
 		return l, err
 	}
-	lock, err := s.lockLayer(ctx, id, flock.Exclusive)
+	lock, err := s.lockContent(ctx, id, flock.Exclusive)
 	if err != nil {
 		return nil, err
 	}
-	defer lock.Unlock()
+	defer lock.unlock(ctx)
 	return s.makeLocked(ctx, id)
 }
 
@@ -45,7 +36,7 @@ func (s *Store) layerRecord(ctx context.Context, id model.LayerID) (*model.Layer
 	return view(ctx, s, func(tx *ReadTx) (*model.Layer, error) { return tx.db.Layer(id) })
 }
 
-// makeLocked is makeLayer for a caller who holds the lock on the layer.
+// makeLocked is makeLayer for a caller who holds the lock on the content.
 // Ancestors are locked after their descendants, so nobody waits in a circle.
 func (s *Store) makeLocked(ctx context.Context, id model.LayerID) (*model.Layer, error) {
 	l, err := s.layerRecord(ctx, id)
@@ -66,7 +57,7 @@ func (s *Store) makeLocked(ctx context.Context, id model.LayerID) (*model.Layer,
 	}
 	made, err := s.makeDir(ctx, l, claims[0], parentDir)
 	if err != nil {
-		return nil, model.OnObject(model.KindLayer, id, errors.Join(err, claims[0].discard(context.WithoutCancel(ctx))))
+		return nil, model.OnObject(model.KindLayer, id, errors.Join(err, claims[0].discard(ctx)))
 	}
 	return made, nil
 }
@@ -80,25 +71,66 @@ func (s *Store) makeDir(ctx context.Context, l *model.Layer, c *claim, parentDir
 		return nil, err
 	}
 	crashpoint.Hit(crashpoint.MakeCreated)
-	return update(ctx, s, func(tx *Tx) (*model.Layer, error) {
-		if err := tx.enter(c); err != nil {
-			return nil, err
-		}
-		return tx.db.UpdateLayer(db.OpMake, l.ID, func(l *model.Layer) error {
-			l.Made, l.Size = true, model.SizeUnknown
-			if c.entry.Dir != string(l.ID) {
-				l.Dir = c.entry.Dir
-			}
-			return nil
+	return update(ctx, s, func(tx *Tx) (made *model.Layer, err error) {
+		err = tx.take([]*claim{c}, func() error {
+			made, err = tx.updateLayer(db.OpMake, l, func(l *model.Layer) {
+				l.Made, l.Size = true, model.SizeUnknown
+				l.Dir = c.layerDir(l.ID)
+			})
+			return err
 		})
+		return made, err
+	})
+}
+
+// layerDir is what the record of a layer says about its directory, which has
+// been claimed.
+func (c *claim) layerDir(id model.LayerID) string {
+	if c.entry.Dir == string(id) {
+		return ""
+	}
+	return c.entry.Dir
+}
+
+// createDir makes the directory of a layer. Something there that has no record
+// is garbage; the caller holds the claim. The parent is not changed meanwhile.
+func (s *Store) createDir(ctx context.Context, l *model.Layer, dir, parentDir string) error {
+	if l.Parent != "" {
+		lock, err := s.lockForReading(ctx, l.Parent)
+		if err != nil {
+			return err
+		}
+		defer lock.unlock(ctx)
+	}
+	options := drivers.CreateOptions{
+		Writable: l.Writable, StorageOpt: l.StorageOpt, MountLabel: l.MountLabel, UIDMap: l.UIDMap, GIDMap: l.GIDMap,
+	}
+	err := s.driver.Create(ctx, dir, parentDir, options)
+	if !errors.Is(err, model.ErrExists) {
+		return err
+	}
+	if err := s.driver.Remove(ctx, dir); err != nil {
+		return err
+	}
+	return s.driver.Create(ctx, dir, parentDir, options)
+}
+
+// updateLayer changes the record of a layer, if it is still the layer that the
+// caller knows: its ID may have been given to a new one.
+func (tx *Tx) updateLayer(op db.Op, known *model.Layer, fn func(*model.Layer)) (*model.Layer, error) {
+	return tx.db.UpdateLayer(op, known.ID, func(l *model.Layer) error {
+		if l.Seq != known.Seq {
+			return model.Unknown(model.KindLayer, known.ID)
+		}
+		fn(l)
+		return nil
 	})
 }
 
 // copiesParents tells whether the driver gives a new layer a copy of its
-// parent's content, so that what happens to the parent later does not concern
-// it.
+// parent, see drivers.ParentCopier.
 func (s *Store) copiesParents() bool {
-	copier, ok := s.driver.(interface{ CopiesParents() bool })
+	copier, ok := s.driver.(drivers.ParentCopier)
 	return ok && copier.CopiesParents()
 }
 
@@ -114,9 +146,29 @@ func (s *Store) beforeChange(ctx context.Context, id model.LayerID) error {
 		return err
 	}
 	for _, child := range children {
-		if _, err := s.makeLayer(ctx, child); err != nil {
+		_, err := s.makeLayer(ctx, child)
+		if err := ignoreNotFound(err); err != nil {
 			return fmt.Errorf("child of layer %q: %w", id, err)
 		}
 	}
 	return nil
+}
+
+// afterCreate is called when an empty layer has been created. Its parent may be
+// mounted and be changed at any time, so with a driver that copies parents it
+// cannot wait for its directory.
+func (s *Store) afterCreate(ctx context.Context, id, parent model.LayerID) error {
+	if !s.copiesParents() {
+		return nil
+	}
+	var noted *db.Mount
+	err := s.run.View(ctx, func(tx *db.RunTx) (err error) {
+		noted, err = tx.Mount(parent)
+		return err
+	})
+	if err != nil || noted == nil {
+		return err
+	}
+	_, err = s.makeLayer(ctx, id)
+	return ignoreNotFound(err)
 }

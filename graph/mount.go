@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/csdb/csdb/db"
@@ -41,15 +40,21 @@ func (s *Store) Mount(ctx context.Context, ref string, options MountOptions) (st
 func (s *Store) MountImage(ctx context.Context, ref string, options MountOptions) (string, error) {
 	options.ReadOnly = true
 	return s.mount(ctx, options, func(tx *ReadTx) (model.LayerID, drivers.MountOptions, error) {
-		image, err := tx.Image(ref)
-		if err != nil {
-			return "", drivers.MountOptions{}, err
-		}
-		if image.TopLayer == "" {
-			return "", drivers.MountOptions{}, model.OnObject(model.KindImage, image.ID, fmt.Errorf("%w: it has no layers", model.ErrLayerUnknown))
-		}
-		return image.TopLayer, options.forDriver(""), nil
+		top, err := tx.topLayer(ref)
+		return top, options.forDriver(""), err
 	})
+}
+
+// topLayer returns the top layer of the image that ref means.
+func (tx *ReadTx) topLayer(ref string) (model.LayerID, error) {
+	image, err := tx.Image(ref)
+	if err == nil && image.TopLayer == "" {
+		err = model.OnObject(model.KindImage, image.ID, fmt.Errorf("%w: it has no layers", model.ErrLayerUnknown))
+	}
+	if err != nil {
+		return "", err
+	}
+	return image.TopLayer, nil
 }
 
 // forDriver returns the options as the driver wants them.
@@ -107,21 +112,33 @@ func (s *Store) mount(ctx context.Context, options MountOptions, target func(*Re
 			return "", err
 		}
 	}
-	lock, err := s.lockLayer(ctx, id, flock.Exclusive)
+	lock, err := s.lockMount(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	defer lock.Unlock()
-	l, err := s.makeLocked(ctx, id)
+	defer lock.unlock(ctx)
+	if _, err := s.makeLayer(ctx, id); err != nil {
+		return "", err
+	}
+	content, err := s.lockContent(ctx, id, flock.Shared)
 	if err != nil {
 		return "", err
+	}
+	defer content.unlock(ctx)
+	// Only now it stays what it is.
+	l, err := s.layerRecord(ctx, id)
+	if err == nil && !l.Made {
+		err = fmt.Errorf("%w: another layer has been given its ID", model.ErrBusy)
+	}
+	if err != nil {
+		return "", model.OnObject(model.KindLayer, id, err)
 	}
 	path, err := s.mountLocked(ctx, l, how)
 	return path, model.OnObject(model.KindLayer, id, err)
 }
 
 // mountLocked mounts a layer or counts one more mount. The caller holds the
-// lock on it.
+// locks on it.
 func (s *Store) mountLocked(ctx context.Context, l *model.Layer, how drivers.MountOptions) (string, error) {
 	before, err := s.mountOf(ctx, l)
 	if err != nil {
@@ -147,197 +164,4 @@ func (s *Store) mountLocked(ctx context.Context, l *model.Layer, how drivers.Mou
 		return "", err
 	}
 	return after.Path, nil
-}
-
-// mountOf returns how a layer is mounted, or nil if it is not. The run database
-// has the count, but the kernel has the last word: what it does not show is
-// not mounted, whoever unmounted it, and what it shows is, even if nobody came
-// to note it.
-func (s *Store) mountOf(ctx context.Context, l *model.Layer) (*db.Mount, error) {
-	if !l.Made {
-		return nil, nil //nolint:nilnil // The comment says what nil means.
-	}
-	var noted *db.Mount
-	err := s.run.View(ctx, func(tx *db.RunTx) (err error) {
-		noted, err = tx.Mount(l.ID)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	path, mounted, err := s.driver.Mountpoint(ctx, l.DriverDir())
-	switch {
-	case errors.Is(err, model.ErrLayerUnknown):
-		return nil, nil //nolint:nilnil // Its directory is lost; fsck says so.
-	case err != nil:
-		return nil, err
-	case noted != nil && noted.Kernel && !mounted:
-		return nil, nil //nolint:nilnil // See the comment above.
-	case noted == nil && mounted:
-		return &db.Mount{Layer: l.ID, Path: path, Count: 1, Kernel: true}, nil
-	}
-	return noted, nil
-}
-
-// Unmount undoes one Mount, or all of them if force is set, and tells whether
-// the layer is still mounted. ref means a container, a layer or, by its path, a
-// mount point. If nothing was mounted the error matches
-// model.ErrLayerNotMounted.
-func (s *Store) Unmount(ctx context.Context, ref string, force bool) (still bool, err error) {
-	id, err := s.mountedLayer(ctx, ref)
-	if err != nil {
-		return false, err
-	}
-	return s.unmount(ctx, id, force)
-}
-
-// UnmountImage undoes MountImage.
-func (s *Store) UnmountImage(ctx context.Context, ref string, force bool) (still bool, err error) {
-	image, err := s.Image(ctx, ref)
-	if err != nil {
-		return false, err
-	}
-	return s.unmount(ctx, image.TopLayer, force)
-}
-
-func (s *Store) unmount(ctx context.Context, id model.LayerID, force bool) (still bool, err error) {
-	if err := s.writable(); err != nil {
-		return false, err
-	}
-	lock, err := s.lockLayer(ctx, id, flock.Exclusive)
-	if err != nil {
-		return false, err
-	}
-	defer lock.Unlock()
-	l, err := s.layerRecord(ctx, id)
-	if err != nil {
-		return false, err
-	}
-	m, err := s.mountOf(ctx, l)
-	if err != nil {
-		return false, model.OnObject(model.KindLayer, id, err)
-	}
-	if m == nil {
-		err := s.run.Update(ctx, func(tx *db.RunTx) error { return tx.RemoveMount(id) })
-		return false, model.OnObject(model.KindLayer, id, errors.Join(model.ErrLayerNotMounted, err))
-	}
-	if m.Count > 1 && !force {
-		m.Count--
-		return true, s.run.Update(ctx, func(tx *db.RunTx) error { return tx.SetMount(*m) })
-	}
-	return false, model.OnObject(model.KindLayer, id, s.forgetMount(ctx, id, l.DriverDir()))
-}
-
-// forgetMount unmounts a layer however often it was mounted. The caller holds
-// the lock on it.
-func (s *Store) forgetMount(ctx context.Context, id model.LayerID, dir string) error {
-	if err := s.driver.Unmount(ctx, dir); err != nil && !errors.Is(err, model.ErrLayerUnknown) {
-		return err
-	}
-	crashpoint.Hit(crashpoint.UnmountDone)
-	return s.run.Update(ctx, func(tx *db.RunTx) error { return tx.RemoveMount(id) })
-}
-
-// mountedLayer returns the layer that ref means for Unmount.
-func (s *Store) mountedLayer(ctx context.Context, ref string) (id model.LayerID, err error) {
-	err = s.View(ctx, func(tx *ReadTx) error {
-		id, _, err = tx.mountTarget(ref, MountOptions{})
-		return err
-	})
-	if !errors.Is(err, model.ErrLayerUnknown) || !filepath.IsAbs(ref) || s.run == nil {
-		return id, err
-	}
-	errRun := s.run.View(ctx, func(tx *db.RunTx) error {
-		mounts, err := tx.Mounts()
-		for _, m := range mounts {
-			if m.Path == filepath.Clean(ref) {
-				id = m.Layer
-			}
-		}
-		return err
-	})
-	if errRun != nil || id != "" {
-		return id, errRun
-	}
-	return "", err
-}
-
-// Mounted returns how often a container's layer, or a layer, is mounted.
-func (s *Store) Mounted(ctx context.Context, ref string) (uint64, error) {
-	id, err := s.mountedLayer(ctx, ref)
-	if err != nil {
-		return 0, err
-	}
-	m, err := s.MountOf(ctx, id)
-	if err != nil || m == nil {
-		return 0, err
-	}
-	return m.Count, nil
-}
-
-// MountOf returns how a layer is mounted, or nil if it is not.
-func (s *Store) MountOf(ctx context.Context, id model.LayerID) (*db.Mount, error) {
-	if err := s.writable(); err != nil {
-		return nil, err
-	}
-	l, err := s.layerRecord(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	m, err := s.mountOf(ctx, l)
-	return m, model.OnObject(model.KindLayer, id, err)
-}
-
-// Mounts returns all layers that are mounted.
-func (s *Store) Mounts(ctx context.Context) ([]db.Mount, error) {
-	if err := s.writable(); err != nil {
-		return nil, err
-	}
-	var noted []db.Mount
-	err := s.run.View(ctx, func(tx *db.RunTx) (err error) {
-		noted, err = tx.Mounts()
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	var mounts []db.Mount
-	for _, m := range noted {
-		now, err := s.MountOf(ctx, m.Layer)
-		if err != nil && !errors.Is(err, model.ErrLayerUnknown) {
-			return nil, err
-		}
-		if now != nil {
-			mounts = append(mounts, *now)
-		}
-	}
-	return mounts, nil
-}
-
-// Shutdown undoes what opening the store did to the system. If layers are
-// mounted the error matches model.ErrLayerUsedByContainer, unless force is
-// set: then they are unmounted first. The store must be closed afterwards.
-func (s *Store) Shutdown(ctx context.Context, force bool) ([]model.LayerID, error) {
-	mounts, err := s.Mounts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var ids []model.LayerID
-	var errs []error
-	for _, m := range mounts {
-		ids = append(ids, m.Layer)
-		if !force {
-			continue
-		}
-		if _, err := s.unmount(ctx, m.Layer, true); err != nil && !errors.Is(err, model.ErrLayerNotMounted) {
-			errs = append(errs, err)
-		}
-	}
-	if len(ids) > 0 && !force {
-		return ids, fmt.Errorf("%w: layers %v are mounted", model.ErrLayerUsedByContainer, ids)
-	}
-	if err := errors.Join(errs...); err != nil {
-		return ids, err
-	}
-	return ids, s.driver.Close(ctx)
 }

@@ -33,7 +33,8 @@ type Options struct {
 	Drivers drivers.Registry
 
 	// ReadOnly opens an existing store for reading. Nothing is written, not
-	// even a lock file, and no driver is needed.
+	// even a lock file, and no driver is needed. On a read-only file system a
+	// store is always opened like this.
 	ReadOnly bool
 	// NoSync does without making content and records durable. A crash of the
 	// machine may then destroy the store: for stores that are thrown away.

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/graph/content"
+	"github.com/csdb/csdb/internal/crashpoint"
 	"github.com/csdb/csdb/internal/flock"
 	"github.com/csdb/csdb/model"
 )
@@ -24,8 +26,9 @@ type Recovered struct {
 // Recover removes what crashes have left over: the content of deleted objects,
 // what dead processes had begun, and everything else in the directories of the
 // store that has no record. What the store refers to, and what living processes
-// are making, is never touched. It may run at any time, also beside others. It
-// goes on after errors, and returns them all.
+// are making, is never touched; the comment on the type claim in this package
+// says why. It may run at any time, also beside others. It goes on after
+// errors, and returns them all.
 func (s *Store) Recover(ctx context.Context) (*Recovered, error) {
 	if err := s.writable(); err != nil {
 		return nil, err
@@ -34,39 +37,21 @@ func (s *Store) Recover(ctx context.Context) (*Recovered, error) {
 	return r, errors.Join(s.recoverTrash(ctx, r), s.recoverStaged(ctx, r), s.recoverStrays(ctx, r))
 }
 
-// reapBatch is how many entries are removed from the trash at a time.
-const reapBatch = 100
-
 // recoverTrash removes everything in the trash.
 func (s *Store) recoverTrash(ctx context.Context, r *Recovered) error {
 	trash, err := view(ctx, s, func(tx *ReadTx) ([]db.Trash, error) { return tx.db.AllTrash() })
-	errs := []error{err}
-	for len(trash) > 0 {
-		batch := trash[:min(len(trash), reapBatch)]
-		trash = trash[len(batch):]
-		done, err := s.reap(ctx, batch)
-		errs = append(errs, err)
-		for _, t := range done {
-			r.Trash = append(r.Trash, t.Path)
-		}
-		if err == nil && len(done) < len(batch) {
-			for _, t := range batch {
-				if !containsTrash(done, t.Path) {
-					r.Busy = append(r.Busy, t.Path)
-				}
-			}
+	done, errReap := s.reap(ctx, trash, hastily)
+	gone := make(map[string]bool, len(done))
+	for _, t := range done {
+		gone[t.Path] = true
+		r.Trash = append(r.Trash, t.Path)
+	}
+	for _, t := range trash {
+		if !gone[t.Path] && errReap == nil {
+			r.Busy = append(r.Busy, t.Path)
 		}
 	}
-	return errors.Join(errs...)
-}
-
-func containsTrash(all []db.Trash, path string) bool {
-	for _, t := range all {
-		if t.Path == path {
-			return true
-		}
-	}
-	return false
+	return errors.Join(err, errReap)
 }
 
 // recoverStaged removes what was staged by processes that are dead.
@@ -88,10 +73,8 @@ func (s *Store) recoverStaged(ctx context.Context, r *Recovered) error {
 			r.Staged = append(r.Staged, e.Path)
 		case strayBusy:
 			r.Busy = append(r.Busy, e.Path)
-			continue
 		case strayNeeded: // its author died before he could say that it is committed
 		}
-		errs = append(errs, s.run.Update(ctx, func(tx *db.RunTx) error { return tx.RemoveStaged(e.Path) }))
 	}
 	return errors.Join(errs...)
 }
@@ -106,8 +89,8 @@ const (
 )
 
 // removeStray removes the content at a path if nothing stands for it and nobody
-// is at work there. The lock is taken before the database is asked, so nobody
-// can make a record for it in between: whoever does so holds the lock.
+// is at work there, and the note that it has been staged, unless somebody is
+// at work there.
 func (s *Store) removeStray(ctx context.Context, e db.Staged) (outcome, error) {
 	if err := context.Cause(ctx); err != nil {
 		return strayNeeded, err
@@ -121,10 +104,18 @@ func (s *Store) removeStray(ctx context.Context, e db.Staged) (outcome, error) {
 	}
 	defer lock.Unlock()
 	used, err := s.pathUsed(ctx, e.Kind, e.Path)
-	if err != nil || used {
+	if err != nil {
 		return strayNeeded, err
 	}
-	return strayRemoved, s.removeContent(ctx, e.Kind, e.Path, e.Dir)
+	became := strayNeeded
+	if !used {
+		became = strayRemoved
+		if err := s.removeContent(ctx, e.Kind, e.Path, e.Dir); err != nil {
+			return became, err
+		}
+	}
+	crashpoint.Hit(crashpoint.RecoverRemoved)
+	return became, s.run.Update(ctx, func(tx *db.RunTx) error { return tx.RemoveStaged(e.Path) })
 }
 
 // recoverStrays removes everything in the directories of the store that has no
@@ -139,41 +130,28 @@ func (s *Store) recoverStrays(ctx context.Context, r *Recovered) error {
 			errs = append(errs, fmt.Errorf("content %s without record: %w", e.Path, err))
 		case outcome == strayRemoved:
 			r.Strays = append(r.Strays, e.Path)
-		case outcome == strayBusy:
+		case outcome == strayBusy && !slices.Contains(r.Busy, e.Path):
 			r.Busy = append(r.Busy, e.Path)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// strays lists everything in the directories of the store for which no record
-// stands at this moment. What is being made is among it.
+// strays lists everything in the directories of the store for which neither a
+// record nor a trash entry stands at this moment. What is being made is among
+// it.
 func (s *Store) strays(ctx context.Context) ([]db.Staged, error) {
-	var all []db.Staged
-	dirs, err := s.driver.List(ctx)
+	all, err := s.listContent(ctx)
 	if err != nil {
 		return nil, err
-	}
-	for _, dir := range dirs {
-		all = append(all, db.Staged{Path: s.layerPath(dir), Kind: db.TrashLayer, Dir: dir})
-	}
-	for _, kind := range model.Kinds {
-		paths, err := s.files.List(ctx, content.Area(s.info.Driver, kind))
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range paths {
-			e := db.Staged{Path: name, Kind: db.TrashFile}
-			if path.Base(name) == content.UserDirName {
-				e.Kind = db.TrashTree
-			}
-			all = append(all, e)
-		}
 	}
 	var strays []db.Staged
 	err = s.db.View(ctx, func(tx *db.ReadTx) error {
 		for _, e := range all {
 			used, err := recorded(tx, e.Kind, e.Path)
+			if err == nil && !used {
+				used, err = inTrash(tx, e.Path)
+			}
 			if err != nil {
 				return err
 			}
@@ -184,4 +162,36 @@ func (s *Store) strays(ctx context.Context) ([]db.Staged, error) {
 		return nil
 	})
 	return strays, err
+}
+
+// listContent lists everything in the directories of the store.
+func (s *Store) listContent(ctx context.Context) (all []db.Staged, err error) {
+	dirs, err := s.driver.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range dirs {
+		all = append(all, db.Staged{Path: s.layerPath(dir), Kind: db.TrashLayer, Dir: dir})
+	}
+	list := func(files *content.Files) error {
+		for _, kind := range model.Kinds {
+			paths, err := files.List(ctx, content.Area(s.info.Driver, kind))
+			if err != nil {
+				return err
+			}
+			for _, name := range paths {
+				e := db.Staged{Path: name, Kind: db.TrashFile}
+				if path.Base(name) == content.UserDirName {
+					e.Kind = db.TrashTree
+				}
+				all = append(all, e)
+			}
+		}
+		return nil
+	}
+	if err := list(s.files); err != nil {
+		return nil, err
+	}
+	// There are directories of objects only in the run root.
+	return all, s.onRunFiles(list)
 }

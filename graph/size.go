@@ -1,14 +1,8 @@
 package graph
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"path/filepath"
 
-	"github.com/csdb/csdb/graph/content"
-	"github.com/csdb/csdb/internal/archive"
 	"github.com/csdb/csdb/model"
 )
 
@@ -18,8 +12,11 @@ type Size struct {
 	// measured on disk when its diff was applied, and the data items.
 	// It is model.SizeUnknown for a layer that has been written to by hand.
 	Own int64 `json:"own"`
-	// Shared and Unique are the layers that the object needs besides: those
-	// that something else needs too, and those that nothing else needs.
+	// Shared and Unique are the sizes of the other layers that the object
+	// needs: those that something else needs too, and those that nothing else
+	// needs. A layer is needed by the images and containers to which it
+	// belongs, and by its children as far as these are needed themselves. What
+	// is not known does not count.
 	Shared int64 `json:"shared"`
 	Unique int64 `json:"unique"`
 }
@@ -34,16 +31,15 @@ func (tx *ReadTx) LayerSize(id model.LayerID) (Size, error) {
 	if err != nil {
 		return Size{}, err
 	}
-	if l.Size < 0 {
-		size.Own = model.SizeUnknown
-	} else {
-		size.Own += l.Size
-	}
+	size.addOwn(l)
 	uses, err := tx.db.Uses(id)
 	if err != nil {
 		return Size{}, err
 	}
-	return tx.addLayers(size, l.Parent, uses <= 1)
+	above := needs{}
+	above[l.Parent] = min(uses, 1) // all that is on top counts as one child
+	err = tx.addLayers(&size, above, l.Parent)
+	return size, err
 }
 
 // ImageSize says how much an image takes together with its layers.
@@ -56,14 +52,13 @@ func (tx *ReadTx) ImageSize(id model.ImageID) (Size, error) {
 	if err != nil {
 		return Size{}, err
 	}
-	for _, mapped := range image.MappedTopLayers {
-		l, err := tx.db.Layer(mapped)
-		if err != nil {
-			return Size{}, ignoreNotFound(err)
-		}
-		size.Unique += max(l.Size, 0)
+	tops := image.TopLayers()
+	own := needs{}
+	for _, top := range tops {
+		own[top] = 1
 	}
-	return tx.addLayers(size, image.TopLayer, true)
+	err = tx.addLayers(&size, own, tops...)
+	return size, err
 }
 
 // ContainerSize says how much a container takes together with its image. What
@@ -77,19 +72,18 @@ func (tx *ReadTx) ContainerSize(id model.ContainerID) (Size, error) {
 	if err != nil {
 		return Size{}, err
 	}
-	own, err := tx.db.Layer(c.Layer)
+	l, err := tx.db.Layer(c.Layer)
 	if errors.Is(err, model.ErrNotFound) {
 		return size, nil // deleted by force
 	}
 	if err != nil {
 		return Size{}, err
 	}
-	if own.Size < 0 {
-		size.Own = model.SizeUnknown
-	} else {
-		size.Own += own.Size
-	}
-	return tx.addLayers(size, own.Parent, true)
+	size.addOwn(l)
+	above := needs{}
+	above[l.Parent] = 1
+	err = tx.addLayers(&size, above, l.Parent)
+	return size, err
 }
 
 // dataSize sums up the data items of an object.
@@ -101,106 +95,61 @@ func (tx *ReadTx) dataSize(id model.ID) (size Size, err error) {
 	return size, err
 }
 
-// addLayers adds a chain of layers to a size. They are unique to the object as
-// long as each has a single use.
-func (tx *ReadTx) addLayers(size Size, id model.LayerID, unique bool) (Size, error) {
-	for id != "" {
+// addOwn adds a layer that belongs to the object itself.
+func (size *Size) addOwn(l *model.Layer) {
+	if l.Size < 0 {
+		size.Own = model.SizeUnknown
+	} else {
+		size.Own += l.Size
+	}
+}
+
+// needs counts for layers how many of their uses, as db counts them, are due to
+// one object.
+type needs map[model.LayerID]uint64
+
+// addLayers adds the given layers and all below them to a size. own has the
+// uses of the given ones that are due to the object.
+func (tx *ReadTx) addLayers(size *Size, own needs, tops ...model.LayerID) error {
+	var all []*model.Layer
+	seen := make(map[model.LayerID]bool)
+	for _, top := range tops {
+		chain, err := tx.chain(top, seen)
+		if err != nil {
+			return err
+		}
+		all = append(chain, all...) // a layer before its parent
+	}
+	shared := make(map[model.LayerID]bool)
+	for _, l := range all {
+		uses, err := tx.db.Uses(l.ID)
+		if err != nil {
+			return err
+		}
+		if uses != own[l.ID] || shared[l.ID] {
+			size.Shared += max(l.Size, 0)
+			shared[l.Parent] = true
+		} else {
+			size.Unique += max(l.Size, 0)
+		}
+		own[l.Parent] += min(uses, 1) // as one child that is used, or is not
+	}
+	return nil
+}
+
+// chain returns a layer and its ancestors as far as they have not been seen.
+func (tx *ReadTx) chain(id model.LayerID, seen map[model.LayerID]bool) (chain []*model.Layer, err error) {
+	for id != "" && !seen[id] {
 		l, err := tx.db.Layer(id)
 		if errors.Is(err, model.ErrNotFound) {
-			return size, nil // deleted by force
+			break // deleted by force
 		}
 		if err != nil {
-			return size, err
+			return nil, err
 		}
-		uses, err := tx.db.Uses(id)
-		if err != nil {
-			return size, err
-		}
-		if unique = unique && uses <= 1; unique {
-			size.Unique += max(l.Size, 0)
-		} else {
-			size.Shared += max(l.Size, 0)
-		}
+		seen[id] = true
+		chain = append(chain, l)
 		id = l.Parent
 	}
-	return size, nil
-}
-
-// ImageUsage returns how large an image is, in bytes: the uncompressed diffs
-// of all its layers, each counted once, and its data items. The diff of a
-// layer that was not made from one is measured.
-func (s *Store) ImageUsage(ctx context.Context, id model.ImageID) (int64, error) {
-	var total int64
-	var unknown []model.LayerID
-	err := s.View(ctx, func(tx *ReadTx) error {
-		image, err := tx.db.Image(id)
-		if err != nil {
-			return err
-		}
-		size, err := tx.dataSize(id)
-		total = size.Own
-		seen := make(map[model.LayerID]bool)
-		for _, top := range image.TopLayers() {
-			for layer := top; layer != "" && !seen[layer] && err == nil; {
-				seen[layer] = true
-				var l *model.Layer
-				if l, err = tx.db.Layer(layer); err != nil {
-					break
-				}
-				if l.Diff != nil {
-					total += l.Diff.Size
-				} else {
-					unknown = append(unknown, layer)
-				}
-				layer = l.Parent
-			}
-		}
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
-	for _, layer := range unknown {
-		size, err := s.DiffSize(ctx, layer, "")
-		if err != nil {
-			return 0, model.OnObject(model.KindImage, id, err)
-		}
-		total += size
-	}
-	return total, nil
-}
-
-// ContainerUsage returns how large a container is, in bytes: what it has in its
-// own layer, its data items, and the directories that belong to whoever uses
-// it.
-func (s *Store) ContainerUsage(ctx context.Context, id model.ContainerID) (int64, error) {
-	var total int64
-	var layer model.LayerID
-	err := s.View(ctx, func(tx *ReadTx) error {
-		c, err := tx.db.Container(id)
-		if err != nil {
-			return err
-		}
-		layer = c.Layer
-		size, err := tx.dataSize(id)
-		total = size.Own
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
-	size, err := s.DiffSize(ctx, layer, "")
-	if err != nil {
-		return 0, model.OnObject(model.KindContainer, id, err)
-	}
-	total += size
-	dir := content.UserDir(s.info.Driver, model.KindContainer, string(id))
-	for _, root := range []string{s.options.Root, s.options.RunRoot} {
-		size, err := archive.TreeSize(ctx, filepath.Join(root, dir))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return 0, model.OnObject(model.KindContainer, id, fmt.Errorf("directory: %w", err))
-		}
-		total += size
-	}
-	return total, nil
+	return chain, nil
 }

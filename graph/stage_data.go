@@ -8,7 +8,6 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/graph/content"
 	"github.com/csdb/csdb/model"
 )
@@ -42,6 +41,7 @@ func (d *StagedData) Digest() digest.Digest { return d.content.Digest }
 func (d *StagedData) Size() int64 { return d.content.Size }
 
 // Discard removes the data, unless a transaction has made it part of the store.
+// It goes on when the context has ended.
 func (d *StagedData) Discard(ctx context.Context) error { return d.claim.discard(ctx) }
 
 // StageData reads data for an item to its end and stores it durably. No lock
@@ -64,9 +64,7 @@ func (s *Store) StageData(ctx context.Context, spec DataSpec, r io.Reader) (*Sta
 	if err != nil {
 		return nil, err
 	}
-	claims, err := s.claim(ctx, want{
-		kind: db.TrashFile, first: first, other: func() string { return content.OtherVersion(first) },
-	})
+	claims, err := s.claim(ctx, wantFile(first))
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +73,7 @@ func (s *Store) StageData(ctx context.Context, spec DataSpec, r io.Reader) (*Sta
 		err = expect("data", spec.Digest, c.Digest)
 	}
 	if err != nil {
-		return nil, errors.Join(err, claims[0].discard(context.WithoutCancel(ctx)))
+		return nil, errors.Join(err, claims[0].discard(ctx))
 	}
 	return &StagedData{claim: claims[0], content: c, manifestDigest: spec.ManifestDigest}, nil
 }
@@ -105,27 +103,11 @@ func (s *Store) writeContent(ctx context.Context, name string, r io.Reader) (mod
 	if err != nil {
 		return model.Content{}, err
 	}
-	if _, err := io.CopyBuffer(w, contextReader{ctx, r}, make([]byte, copyBuffer)); err != nil {
-		return model.Content{}, errors.Join(fmt.Errorf("content file %s: %w", name, err), w.Abort())
+	if err := w.Fill(ctx, r); err != nil {
+		return model.Content{}, errors.Join(err, w.Abort())
 	}
 	if s.options.NoSync {
 		return w.CommitUnsynced()
 	}
 	return w.Commit()
-}
-
-// copyBuffer is the size of the buffer through which streams are copied.
-const copyBuffer = 128 << 10
-
-// contextReader ends a long read when a context ends.
-type contextReader struct {
-	ctx context.Context //nolint:containedctx // It lives as long as one call.
-	r   io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := context.Cause(r.ctx); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }

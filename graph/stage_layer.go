@@ -8,9 +8,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/drivers"
-	"github.com/csdb/csdb/graph/content"
 	"github.com/csdb/csdb/internal/archive"
 	"github.com/csdb/csdb/internal/crashpoint"
 	"github.com/csdb/csdb/internal/pipeline"
@@ -21,9 +19,12 @@ import (
 // StagedLayer is a layer that is not part of the store yet. Its content is
 // durable.
 type StagedLayer struct {
-	claims    []*claim
-	layer     model.Layer
-	parentDir string // the driver's name for the parent, or ""
+	claims []*claim
+	layer  model.Layer // Seq is set when a transaction takes it
+
+	parentDir string       // the driver's name for the parent, or ""
+	parentSeq uint64       // tells the parent from others of its ID
+	under     *StagedLayer // the parent, if it was not committed yet
 }
 
 // ID returns the ID that the layer is going to have.
@@ -36,8 +37,16 @@ func (l *StagedLayer) Layer() *model.Layer {
 	return &record
 }
 
+// isOn tells whether parent is the very layer that this one was staged on.
+func (l *StagedLayer) isOn(parent *model.Layer) bool {
+	if l.under == nil {
+		return parent.Seq == l.parentSeq
+	}
+	return parent.Seq == l.under.layer.Seq && l.under.claims[0].inStore()
+}
+
 // Discard removes the layer, unless a transaction has made it part of the
-// store.
+// store. It goes on when the context has ended.
 func (l *StagedLayer) Discard(ctx context.Context) error {
 	var err error
 	for _, c := range l.claims {
@@ -54,7 +63,8 @@ func (l *StagedLayer) Discard(ctx context.Context) error {
 // Discard it if nothing comes of it.
 //
 // If there is a layer with the ID of the spec the error matches
-// model.ErrDuplicateID, and nothing is read. A diff that is not an archive, or
+// model.ErrDuplicateID, and if a name is taken model.ErrDuplicateName; then
+// nothing is read. A diff that is not an archive, or
 // one that reaches out of the layer, gives an error that matches
 // model.ErrInvalid. After an error nothing is left behind.
 func (s *Store) StageLayer(ctx context.Context, spec LayerSpec, diff io.Reader) (*StagedLayer, error) {
@@ -78,46 +88,62 @@ func (s *Store) StageLayer(ctx context.Context, spec LayerSpec, diff io.Reader) 
 	err = s.stage(ctx, staged, spec, diff)
 	if err != nil {
 		err = model.OnObject(model.KindLayer, l.ID, err)
-		return nil, errors.Join(err, staged.Discard(context.WithoutCancel(ctx)))
+		return nil, errors.Join(err, staged.Discard(ctx))
 	}
 	return staged, nil
 }
 
-// wantTarSplit asks for the path of a layer's tar-split.
-func (s *Store) wantTarSplit(id model.LayerID) want {
-	first := content.TarSplitPath(s.info.Driver, id)
-	return want{kind: db.TrashFile, first: first, other: func() string { return content.OtherVersion(first) }}
-}
-
-// stageOn finds out what a layer is staged on.
-func (s *Store) stageOn(ctx context.Context, staged *StagedLayer, parent *StagedLayer) error {
+// stageOn finds out what a layer is staged on, and refuses at once what could
+// not be committed.
+func (s *Store) stageOn(ctx context.Context, staged *StagedLayer, under *StagedLayer) error {
+	l := &staged.layer
+	if under != nil {
+		l.Parent = under.layer.ID
+	}
 	err := s.View(ctx, func(tx *ReadTx) error {
-		if _, err := tx.db.Layer(staged.layer.ID); err == nil {
+		if _, err := tx.db.Layer(l.ID); err == nil {
 			return model.ErrDuplicateID
 		} else if !errors.Is(err, model.ErrNotFound) {
 			return err
 		}
-		if parent != nil || staged.layer.Parent == "" {
-			return nil
+		if err := tx.namesFree(l); err != nil || under != nil {
+			return err
 		}
-		_, err := tx.parent(staged.layer.Parent)
+		_, err := tx.parentFor(l)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if parent != nil {
-		staged.layer.Parent, staged.parentDir = parent.layer.ID, parent.layer.DriverDir()
+	if under != nil {
+		staged.under, staged.parentDir = under, under.layer.DriverDir()
 		return nil
 	}
-	if staged.layer.Parent == "" {
+	if l.Parent == "" {
 		return nil
 	}
-	made, err := s.makeLayer(ctx, staged.layer.Parent)
+	made, err := s.makeLayer(ctx, l.Parent)
 	if err == nil {
-		staged.parentDir = made.DriverDir()
+		staged.parentDir, staged.parentSeq = made.DriverDir(), made.Seq
 	}
 	return err
+}
+
+// namesFree returns an error if a name of a new layer cannot be given to it.
+func (tx *ReadTx) namesFree(l *model.Layer) error {
+	for _, name := range l.Names {
+		if err := model.ValidateName(name); err != nil {
+			return err
+		}
+		owner, err := tx.db.NameOwner(model.KindLayer, name)
+		if err == nil {
+			err = model.OnObject(model.KindLayer, owner, fmt.Errorf("name %q: %w", name, model.ErrDuplicateName))
+		}
+		if ignoreNotFound(err) != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // stage makes the content of a layer and makes it durable.
@@ -144,10 +170,7 @@ func (s *Store) stage(ctx context.Context, staged *StagedLayer, spec LayerSpec, 
 	}
 	crashpoint.Hit(crashpoint.StageSynced)
 	l.Diff, l.Size = applied.diff, applied.size
-	l.Made = true
-	if dir != string(l.ID) {
-		l.Dir = dir
-	}
+	l.Made, l.Dir = true, staged.claims[0].layerDir(l.ID)
 	return nil
 }
 
@@ -157,22 +180,6 @@ func expect(what string, wanted, got digest.Digest) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %s has digest %s instead of %s", model.ErrInvalid, what, got, wanted)
-}
-
-// createDir makes the directory of a layer. Something there that has no record
-// is garbage; the caller holds the claim.
-func (s *Store) createDir(ctx context.Context, l *model.Layer, dir, parentDir string) error {
-	options := drivers.CreateOptions{
-		Writable: l.Writable, StorageOpt: l.StorageOpt, MountLabel: l.MountLabel, UIDMap: l.UIDMap, GIDMap: l.GIDMap,
-	}
-	err := s.driver.Create(ctx, dir, parentDir, options)
-	if !errors.Is(err, model.ErrExists) {
-		return err
-	}
-	if err := s.driver.Remove(ctx, dir); err != nil {
-		return err
-	}
-	return s.driver.Create(ctx, dir, parentDir, options)
 }
 
 // applied is what came of unpacking a diff.

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/graph/content"
@@ -32,6 +34,10 @@ type Store struct {
 	keys    *flock.Keys
 	driver  drivers.Driver // nil if read-only
 
+	views views
+	// lasting is that of Open, but does not end.
+	lasting context.Context //nolint:containedctx // It is for Close, which has none.
+
 	mu     sync.Mutex
 	staged map[*claim]bool // nil when the store is closed
 }
@@ -46,16 +52,20 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	}
 	s := &Store{
 		options: options,
+		lasting: context.WithoutCancel(ctx),
 		keys:    flock.NewKeys(filepath.Join(options.Root, keysName)),
 		staged:  make(map[*claim]bool),
 	}
 	if err := s.open(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("store %s: %w", options.Root, err), s.close(context.WithoutCancel(ctx)))
+		return nil, errors.Join(fmt.Errorf("store %s: %w", options.Root, err), s.Close())
 	}
 	return s, nil
 }
 
 func (s *Store) open(ctx context.Context) error {
+	if onlyReadable(s.options.Root) {
+		s.options.ReadOnly = true
+	}
 	options := db.Options{ReadOnly: s.options.ReadOnly, NoSync: s.options.NoSync}
 	if !s.options.ReadOnly {
 		for _, dir := range []string{s.options.Root, s.options.RunRoot} {
@@ -89,6 +99,12 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	return s.openDriver(ctx)
+}
+
+// onlyReadable tells whether a directory is on a read-only file system.
+func onlyReadable(dir string) bool {
+	var stat unix.Statfs_t
+	return unix.Statfs(dir, &stat) == nil && stat.Flags&unix.ST_RDONLY != 0
 }
 
 // create makes a new store, unless the directory belongs to somebody else.
@@ -136,12 +152,22 @@ func (s *Store) openDriver(ctx context.Context) error {
 			return fmt.Errorf("%w: the store was made with driver %s and cannot be opened with driver %s", model.ErrInvalid, s.info.Driver, name)
 		}
 	}
-	if s.driver != nil && s.driver.Name() == s.info.Driver {
-		return nil
+	if s.driver != nil {
+		if s.driver.Name() == s.info.Driver {
+			return nil
+		}
+		// Somebody else has made the store meanwhile, with another driver.
+		if err := s.driver.Close(ctx); err != nil {
+			return err
+		}
+		s.driver = nil
 	}
 	driver, err := s.options.Drivers.Open(ctx, s.driverSpec(s.info.Driver))
+	if err != nil {
+		return err
+	}
 	s.driver = driver
-	return err
+	return nil
 }
 
 // escapeGlob makes a path match itself only.
@@ -158,17 +184,21 @@ func escapeGlob(path string) string {
 }
 
 // Close discards what is staged and not committed, and ends the use of the
-// store. Mounts stay, see Shutdown.
-func (s *Store) Close() error { return s.close(context.Background()) }
-
-func (s *Store) close(ctx context.Context) error {
+// store. Mounts stay, see Shutdown. It is called last: when no other method
+// runs, and the streams of Diff are closed.
+func (s *Store) Close() error {
 	s.mu.Lock()
 	claims := s.staged
 	s.staged = nil
 	s.mu.Unlock()
+	if claims == nil {
+		return nil // it has been closed before
+	}
 	var errs []error
 	for c := range claims {
-		errs = append(errs, c.discard(ctx))
+		errs = append(errs, c.discard(s.lasting))
+		// If nobody knew whether it was committed, now Recover may find out.
+		c.lock.Unlock()
 	}
 	if s.db != nil {
 		s.db.Close()
@@ -178,6 +208,9 @@ func (s *Store) close(ctx context.Context) error {
 	}
 	if s.files != nil {
 		errs = append(errs, s.files.Close())
+	}
+	if s.driver != nil {
+		errs = append(errs, s.driver.Close(s.lasting))
 	}
 	return errors.Join(errs...)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/internal/crashpoint"
@@ -11,70 +13,141 @@ import (
 	"github.com/csdb/csdb/model"
 )
 
-// reap removes content that is in the trash. It may be called by anyone at any
-// time; what somebody else is removing, or reading, is left to him or to later.
-// It returns the entries that are done.
-func (s *Store) reap(ctx context.Context, entries []db.Trash) (done []db.Trash, err error) {
+// patience is what a reaper does about a path that somebody else has locked.
+type patience int
+
+const (
+	// patiently waits, but not for a layer that is used. It is for who has
+	// deleted an object himself: others look at its paths for an instant only,
+	// or they are removing the very same, and then it is better gone when the
+	// deletion returns.
+	patiently patience = iota
+	// hastily leaves it to whoever has the lock.
+	hastily
+)
+
+// reapBatch is how many entries are removed from the trash by one transaction.
+// A lock is held for each meanwhile.
+const reapBatch = 100
+
+// reap removes content that is in the trash, and the entries. It may be called
+// by anyone at any time. A layer that somebody reads or changes is left to him,
+// see layerLock.unlock; a content file that a view may be about to open, to
+// that. It returns the entries that are done.
+func (s *Store) reap(ctx context.Context, entries []db.Trash, p patience) (done []db.Trash, err error) {
+	return s.reapNow(ctx, s.views.hold(entries), p)
+}
+
+// reapNow is reap for entries that no view is about to open.
+func (s *Store) reapNow(ctx context.Context, entries []db.Trash, p patience) (done []db.Trash, err error) {
 	var errs []error
-	for _, t := range entries {
-		ok, err := s.reapOne(ctx, t)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("trash %s: %w", t.Path, err))
-		}
-		if ok {
-			done = append(done, t)
-		}
-	}
-	crashpoint.Hit(crashpoint.ReapRemoved)
-	if len(done) > 0 {
-		paths := make([]string, len(done))
-		for i, t := range done {
-			paths[i] = t.Path
-		}
-		errs = append(errs, s.db.Update(ctx, func(tx *db.Tx) error { return tx.RemoveTrash(paths...) }))
+	for batch := range slices.Chunk(entries, reapBatch) {
+		some, err := s.reapSome(ctx, batch, p)
+		done, errs = append(done, some...), append(errs, err)
 	}
 	return done, errors.Join(errs...)
 }
 
-// reapOne removes the content of one entry, if the entry still stands and
-// nobody else is at it.
-func (s *Store) reapOne(ctx context.Context, t db.Trash) (done bool, err error) {
+// reapSome is reapNow for one batch.
+func (s *Store) reapSome(ctx context.Context, entries []db.Trash, p patience) (done []db.Trash, err error) {
+	var errs []error
+	var paths []string
+	var locks []*flock.KeyLock
+	defer func() { // not before the entries have gone, see claim
+		for _, lock := range locks {
+			lock.Unlock()
+		}
+	}()
+	for _, t := range entries {
+		lock, err := s.reapContent(ctx, t, p)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("trash %s: %w", t.Path, err))
+		}
+		if lock != nil {
+			done, paths, locks = append(done, t), append(paths, t.Path), append(locks, lock)
+		}
+	}
+	crashpoint.Hit(crashpoint.ReapRemoved)
+	if len(done) > 0 {
+		err = s.db.Update(ctx, func(tx *db.Tx) error { return tx.RemoveTrash(paths...) })
+	}
+	return done, errors.Join(append(errs, err)...)
+}
+
+// reapContent removes the content of one entry, if the entry still stands and
+// nobody else is at it. It returns the lock on the path if the content is gone.
+func (s *Store) reapContent(ctx context.Context, t db.Trash, p patience) (lock *flock.KeyLock, err error) {
 	if err := context.Cause(ctx); err != nil {
-		return false, err
+		return nil, err
 	}
 	if t.Kind == db.TrashLayer {
-		// Whoever reads the layer for a diff holds its lock shared.
-		lock, err := s.keys.TryLock(layerKey(model.LayerID(t.ID)), flock.Exclusive)
-		if err != nil || lock == nil {
-			return false, err
+		layer, err := s.lockUnused(ctx, contentKey(model.LayerID(t.ID)), p)
+		if err != nil || layer == nil {
+			return nil, err
 		}
-		defer lock.Unlock()
+		defer layer.Unlock()
 	}
-	lock, err := s.keys.TryLock(pathKey(t.Path), flock.Exclusive)
+	if p == patiently {
+		lock, err = s.keys.Lock(ctx, pathKey(t.Path), flock.Exclusive)
+	} else {
+		lock, err = s.keys.TryLock(pathKey(t.Path), flock.Exclusive)
+	}
 	if err != nil || lock == nil {
-		return false, err
+		return nil, err
 	}
-	defer lock.Unlock()
-	stands := false
+	gone, err := s.removeTrash(ctx, t)
+	if !gone {
+		lock.Unlock()
+		return nil, err
+	}
+	return lock, nil
+}
+
+// lockUnused takes a lock unless somebody is using what it protects; then it
+// returns nil.
+func (s *Store) lockUnused(ctx context.Context, key string, p patience) (*flock.KeyLock, error) {
+	if p == hastily {
+		return s.keys.TryLock(key, flock.Exclusive)
+	}
+	ctx, cancel := context.WithTimeout(ctx, momentOfUse)
+	defer cancel()
+	lock, err := s.keys.Lock(ctx, key, flock.Exclusive)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, nil //nolint:nilnil // The comment says what nil means.
+	}
+	return lock, err
+}
+
+// momentOfUse is how long a lock may be held by somebody who has no use for
+// what it protects: who has waited for it and was not wanted to any more, or
+// only looks whether there is something to do.
+const momentOfUse = 100 * time.Millisecond
+
+// removeTrash removes the content of an entry if it still stands. The caller
+// holds the locks.
+func (s *Store) removeTrash(ctx context.Context, t db.Trash) (gone bool, err error) {
+	stands, renewed := false, false
 	err = s.db.View(ctx, func(tx *db.ReadTx) error {
-		_, err := tx.Trash(t.Path)
-		stands = err == nil
-		return ignoreNotFound(err)
+		_, errLayer := tx.Layer(model.LayerID(t.ID))
+		renewed = !errors.Is(errLayer, model.ErrNotFound)
+		stands, err = inTrash(tx, t.Path)
+		return err
 	})
 	if err != nil || !stands {
 		return false, err
 	}
 	crashpoint.Hit(crashpoint.ReapLocked)
-	return true, s.removeTrash(ctx, t)
-}
-
-// removeTrash removes the content of an entry. A layer is unmounted first.
-func (s *Store) removeTrash(ctx context.Context, t db.Trash) error {
-	if t.Kind != db.TrashLayer {
-		return s.removeContent(ctx, t.Kind, t.Path, t.Dir)
+	if t.Kind == db.TrashLayer {
+		err = s.unmountDir(ctx, t.Dir)
+		if err == nil && !renewed { // else the count is that of the new layer
+			err = s.forgetMount(ctx, model.LayerID(t.ID))
+		}
+		if err != nil {
+			return false, err
+		}
 	}
-	if err := s.forgetMount(ctx, model.LayerID(t.ID), t.Dir); err != nil {
-		return err
+	if err := s.removeContent(ctx, t.Kind, t.Path, t.Dir); err != nil {
+		return false, err
 	}
-	return s.removeContent(ctx, t.Kind, t.Path, t.Dir)
+	return true, nil
 }

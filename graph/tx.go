@@ -26,6 +26,10 @@ type ReadTx struct {
 // change the store waits too. So it changes records only. Content is staged
 // before (StageLayer, StageData); what a deletion leaves over is removed after
 // the commit.
+//
+// A method that refuses what it is asked (because a name is taken, an object
+// is in use or does not exist) has changed nothing, so the function may go on
+// and try something else.
 type Tx struct {
 	ReadTx
 
@@ -48,6 +52,8 @@ type ReadBucket = db.ReadBucket
 // methods of the store: a transaction inside another one fails with
 // model.ErrNested.
 func (s *Store) View(ctx context.Context, fn func(*ReadTx) error) error {
+	view := s.views.begin()
+	defer func() { s.reapLate(ctx, s.views.end(view)) }()
 	return s.db.View(ctx, func(tx *db.ReadTx) error { return fn(&ReadTx{db: tx, store: s}) })
 }
 
@@ -62,29 +68,28 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	var tx *Tx
+	tx := &Tx{}
+	became := claimStaged // again, also if fn panics
+	defer func() {
+		for _, c := range tx.claims {
+			c.settle(became)
+		}
+	}()
 	err := s.db.Update(ctx, func(dbTx *db.Tx) error {
-		tx = &Tx{ReadTx: ReadTx{db: &dbTx.ReadTx, store: s}, db: dbTx}
+		tx.ReadTx, tx.db = ReadTx{db: &dbTx.ReadTx, store: s}, dbTx
 		if err := fn(tx); err != nil {
 			return err
 		}
 		crashpoint.Hit(crashpoint.CommitBefore)
 		return nil
 	})
-	switch {
-	case db.IsUnknown(err):
-		for _, c := range tx.claims {
-			c.settle(claimUnknown)
-		}
-		return err
-	case err != nil:
-		if tx != nil {
-			for _, c := range tx.claims {
-				c.settle(claimStaged)
-			}
-		}
+	if db.IsUnknown(err) {
+		became = claimUnknown
+	}
+	if err != nil {
 		return err
 	}
+	became = claimCommitted
 	crashpoint.Hit(crashpoint.CommitAfter)
 	s.follow(ctx, tx)
 	return nil
@@ -99,9 +104,12 @@ func (s *Store) follow(ctx context.Context, tx *Tx) {
 	for _, then := range tx.then {
 		err = errors.Join(err, then(ctx))
 	}
-	if _, errReap := s.reap(ctx, tx.trash); errReap != nil {
-		err = errors.Join(err, errReap)
-	}
+	_, errReap := s.reap(ctx, tx.trash, patiently)
+	s.logLeft(errors.Join(err, errReap))
+}
+
+// logLeft logs what did not work out behind a commit.
+func (s *Store) logLeft(err error) {
 	if err != nil {
 		s.options.Log.WithError(err).Warn("after a commit; `csdb gc` will clean up")
 	}

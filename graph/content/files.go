@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -37,20 +38,22 @@ func (f *Files) Close() error { return f.root.Close() }
 // ours: relative, clean and with a directory.
 func split(name string) (dir, base string, err error) {
 	if !fs.ValidPath(name) || !strings.Contains(name, "/") {
-		return "", "", fmt.Errorf("content file %q: %w: not the path of a content file", name, model.ErrInvalid)
+		return "", "", fmt.Errorf("%w: %q is not the path of a content file", model.ErrInvalid, name)
 	}
 	return path.Dir(name), path.Base(name), nil
 }
 
-// Open opens a content file for reading. If it is missing or has another size
-// than it should, the error matches model.ErrCorrupt.
+// Open opens a content file for reading. If it is missing, is not a file, or has
+// another size than it should, the error matches model.ErrCorrupt.
 func (f *Files) Open(c model.Content) (*os.File, error) {
 	file, size, err := f.open(c.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("content file %s: %w: %w", c.Path, model.ErrCorrupt, err)
-	}
 	if err != nil {
-		return nil, err
+		for _, damage := range []error{fs.ErrNotExist, model.ErrInvalid, unix.ELOOP, unix.ENOTDIR} {
+			if errors.Is(err, damage) {
+				return nil, fmt.Errorf("content file %s: %w: %w", c.Path, model.ErrCorrupt, err)
+			}
+		}
+		return nil, fmt.Errorf("content file %s: %w", c.Path, err)
 	}
 	if size != c.Size {
 		return nil, errors.Join(fmt.Errorf("content file %s: %w: it has %d bytes instead of %d", c.Path, model.ErrCorrupt, size, c.Size), file.Close())
@@ -65,12 +68,12 @@ func (f *Files) open(name string) (*os.File, int64, error) {
 	}
 	parent, err := f.root.PlainDir(dir)
 	if err != nil {
-		return nil, 0, fmt.Errorf("content file %s: %w", name, err)
+		return nil, 0, err
 	}
 	defer func() { _ = parent.Close() }()
 	file, err := parent.RegularEntry(base)
 	if err != nil {
-		return nil, 0, fmt.Errorf("content file %s: %w", name, err)
+		return nil, 0, err
 	}
 	info, err := file.Stat()
 	if err != nil {
@@ -87,27 +90,22 @@ func (f *Files) Verify(ctx context.Context, c model.Content) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
+	return Verify(ctx, file, c)
+}
+
+// Verify is Files.Verify for a content file that is open.
+func Verify(ctx context.Context, file io.Reader, c model.Content) error {
 	sum := digest.SHA256.Digester()
-	if _, err := io.Copy(sum.Hash(), &contextReader{ctx, file}); err != nil {
+	size, err := io.Copy(sum.Hash(), contextReader{ctx, file})
+	switch {
+	case err != nil:
 		return fmt.Errorf("content file %s: %w", c.Path, err)
-	}
-	if sum.Digest() != c.Digest {
+	case size != c.Size:
+		return fmt.Errorf("content file %s: %w: it has %d bytes instead of %d", c.Path, model.ErrCorrupt, size, c.Size)
+	case sum.Digest() != c.Digest:
 		return fmt.Errorf("content file %s: %w: it has digest %s instead of %s", c.Path, model.ErrCorrupt, sum.Digest(), c.Digest)
 	}
 	return nil
-}
-
-// contextReader ends a long read when a context ends.
-type contextReader struct {
-	ctx context.Context //nolint:containedctx // It lives as long as one call.
-	r   io.Reader
-}
-
-func (r *contextReader) Read(p []byte) (int, error) {
-	if err := context.Cause(r.ctx); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }
 
 // Remove removes a content file, also one that was not finished. The directory
@@ -168,49 +166,60 @@ func (f *Files) RemoveTree(ctx context.Context, name string) error {
 
 // Exists tells whether there is anything at a path.
 func (f *Files) Exists(name string) (bool, error) {
-	dir, base, err := split(name)
-	if err != nil {
-		return false, err
-	}
-	parent, err := f.root.PlainDir(dir)
-	if err != nil {
-		return false, ignoreMissing(err)
-	}
-	defer func() { _ = parent.Close() }()
-	if _, err := parent.Stat(base); err != nil {
-		return false, ignoreMissing(err)
-	}
-	return true, nil
+	_, err := f.Stat(name)
+	return err == nil, ignoreMissing(err)
 }
 
-// List returns the paths of everything in an area: content files, finished or
-// not, and the directories UserDirName of objects, sorted.
-func (f *Files) List(ctx context.Context, area string) ([]string, error) {
+// List returns the paths of everything in an area, sorted: content files,
+// finished or not, and what else there is beside them. An object's directory
+// that is empty counts as if it had one for whoever uses the store (UserDir),
+// so that whoever collects garbage finds it too.
+func (f *Files) List(ctx context.Context, area string) (paths []string, err error) {
 	dir, err := f.root.PlainDir(area)
 	if err != nil {
 		return nil, ignoreMissing(fmt.Errorf("directory %s: %w", area, err))
 	}
-	defer func() { _ = dir.Close() }()
-	var paths []string
-	err = dir.Walk(ctx, func(e *beneath.Entry) error {
-		name := path.Join(area, e.Path())
-		switch {
-		case !e.IsDir() || e.Name == UserDirName:
-			paths = append(paths, path.Join(path.Dir(name), finalName(e.Name)))
-		case strings.Count(name, "/") == 1:
-			return nil // the directory of an object
-		default:
-			paths = append(paths, name)
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	names, err := dir.Names()
+	for _, name := range names {
+		if err == nil {
+			err = context.Cause(ctx)
 		}
-		if e.IsDir() {
-			return fs.SkipDir
+		if err != nil {
+			break
 		}
-		return nil
-	})
+		var some []string
+		some, err = listObject(dir, name)
+		for _, name := range some {
+			paths = append(paths, path.Join(area, name))
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("directory %s: %w", area, err)
 	}
-	return paths, nil
+	slices.Sort(paths)
+	return slices.Compact(paths), nil
+}
+
+// listObject returns the paths of everything in the directory of an object, or
+// of what has its place in an area. It may vanish meanwhile.
+func listObject(area *beneath.Dir, name string) (paths []string, err error) {
+	dir, err := area.Enter(name)
+	switch {
+	case errors.Is(err, unix.ENOTDIR):
+		return []string{finalName(name)}, nil
+	case err != nil:
+		return nil, ignoreMissing(err)
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	entries, err := dir.Names()
+	for _, entry := range entries {
+		paths = append(paths, path.Join(name, finalName(entry)))
+	}
+	if err == nil && len(paths) == 0 {
+		paths = []string{path.Join(name, UserDirName)}
+	}
+	return paths, err
 }
 
 // tempName returns the name that a file has until it is finished.

@@ -1,8 +1,10 @@
 package content
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -50,7 +52,8 @@ func (f *Files) Create(name string) (*Writer, error) {
 	return nil, fmt.Errorf("content file %s: %w", name, err)
 }
 
-const maxRaces = 16
+// maxRaces bounds how often that may happen: not by chance any more.
+const maxRaces = 1000
 
 // begin opens or makes the directory and makes the file.
 func (w *Writer) begin(dir, base string) error {
@@ -96,6 +99,30 @@ func (w *Writer) Write(p []byte) (int, error) {
 	_, _ = w.sum.Hash().Write(p[:n])
 	w.size += int64(n)
 	return n, err
+}
+
+// Fill appends what r gives until its end.
+func (w *Writer) Fill(ctx context.Context, r io.Reader) error {
+	if _, err := io.CopyBuffer(w, contextReader{ctx, r}, make([]byte, copyBuffer)); err != nil {
+		return fmt.Errorf("content file %s: %w", w.path, err)
+	}
+	return nil
+}
+
+// copyBuffer is the size of the buffer through which files are written.
+const copyBuffer = 128 << 10
+
+// contextReader ends a long read when a context ends.
+type contextReader struct {
+	ctx context.Context //nolint:containedctx // It lives as long as one call.
+	r   io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := context.Cause(r.ctx); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
 }
 
 // Content describes what has been written so far.

@@ -1,0 +1,29 @@
+package graph
+
+import (
+	"path/filepath"
+
+	"github.com/csdb/csdb/internal/flock"
+	"github.com/csdb/csdb/model"
+)
+
+// AtWork tells what programs are at work on in a store, for those who look at
+// one without opening it. It takes no locks and makes no files; on a copy of a
+// store, or where there is none, nobody is at work.
+type AtWork struct{ keys *flock.Keys }
+
+// AtWorkIn returns what tells it for the store in a directory.
+func AtWorkIn(root string) AtWork {
+	return AtWork{keys: flock.NewKeys(filepath.Join(root, keysName))}
+}
+
+// OnPath tells whether a program is making or removing the content at a path,
+// which is relative to the root of the store.
+func (w AtWork) OnPath(path string) (bool, error) {
+	return w.keys.Held(pathKey(path), flock.Exclusive)
+}
+
+// OnLayer tells whether a program is changing the content of a layer.
+func (w AtWork) OnLayer(id model.LayerID) (bool, error) {
+	return w.keys.Held(contentKey(id), flock.Shared)
+}

@@ -1,0 +1,98 @@
+package fsck
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/drivers"
+	"github.com/csdb/csdb/drivers/builtin"
+	"github.com/csdb/csdb/model"
+)
+
+// Depth is how far a check goes. Each depth includes those before it.
+type Depth string
+
+// The depths.
+const (
+	// Structure is all that can be told from the database file alone: its
+	// pages, every record's checksum, every index entry, count and reference.
+	Structure Depth = "structure"
+	// References adds all files and directories that records refer to, and
+	// those that nothing refers to.
+	References Depth = "references"
+)
+
+// Depths lists the depths in their order.
+func Depths() []Depth { return []Depth{Structure, References} }
+
+// Options say what to check. Either Root or Database is required.
+type Options struct {
+	// Root is the graph root of the store.
+	Root string
+	// RunRoot is its run root. Without one, or without a run database in it,
+	// nothing is said about mounts.
+	RunRoot string
+	// Database is a database file to be checked by itself, whatever its name
+	// and wherever it is.
+	Database string
+	// Depth is References for a store unless it is set, and Structure for a
+	// database file, about which nothing more can be told.
+	Depth Depth
+	// Driver is the name of the store's driver, for a database that cannot
+	// tell. A name that contradicts the database is an error.
+	Driver string
+	// Drivers are those whose directories can be looked at; nil means all that
+	// are built in.
+	Drivers drivers.Registry
+	// Wait is how long to wait for a program that changes the store; 0 means as
+	// long as the context lasts.
+	Wait time.Duration
+}
+
+// complete checks the options and fills in defaults.
+func (o *Options) complete() error {
+	var faults []error
+	if (o.Root == "") == (o.Database == "") {
+		faults = append(faults, fmt.Errorf("%w: either a graph root or a database file must be given", model.ErrInvalid))
+	}
+	if o.Depth == "" {
+		o.Depth = References
+		if o.Database != "" {
+			o.Depth = Structure
+		}
+	}
+	if !slices.Contains(Depths(), o.Depth) {
+		faults = append(faults, fmt.Errorf("%w: depth %q is none of %q", model.ErrInvalid, o.Depth, Depths()))
+	}
+	if o.Depth == References && o.Root == "" {
+		faults = append(faults, fmt.Errorf("%w: a database file by itself is checked to the depth %q", model.ErrInvalid, Structure))
+	}
+	if o.Drivers == nil {
+		o.Drivers = builtin.Registry()
+	}
+	if o.Driver != "" {
+		name, err := o.Drivers.Canonical(o.Driver)
+		faults = append(faults, err)
+		o.Driver = name
+	}
+	for _, path := range []*string{&o.Root, &o.Database} {
+		if *path != "" {
+			abs, err := filepath.Abs(*path)
+			faults = append(faults, err)
+			*path = abs
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// database returns the path of the database file.
+func (o *Options) database() string {
+	if o.Root == "" {
+		return o.Database
+	}
+	return filepath.Join(o.Root, db.FileName)
+}
