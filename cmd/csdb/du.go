@@ -1,0 +1,127 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	urfave "github.com/urfave/cli/v2"
+
+	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/graph"
+	"github.com/csdb/csdb/model"
+)
+
+type du struct{}
+
+func (p *program) duCommand() *urfave.Command {
+	return p.command(urfave.Command{
+		Name: "du", Usage: "show what takes how much space",
+		Description: `
+Shows for every image and container how much belongs to it alone, the largest
+first. OWN are its data items, and for a container the content of its own
+layer, "?" if somebody has written to it; UNIQUE are the layers that nothing
+else needs, and SHARED those that others need too. Deleting an object gives
+back OWN and UNIQUE. The numbers are kept in the database, so this takes no
+time.
+
+Examples:
+
+  csdb du
+  csdb du --json | jq .reclaimable`,
+	}, arity{0, 0}, &du{})
+}
+
+// used is how much space an object takes.
+type used struct {
+	object
+	graph.Size
+}
+
+// diskUsage is how much space everything takes, in bytes.
+type diskUsage struct {
+	Objects []used `json:"objects"`
+	// Layers, Data and TarSplits add up to Total.
+	Layers    int64 `json:"layers"`
+	Data      int64 `json:"data"`
+	TarSplits int64 `json:"tar-splits"`
+	Total     int64 `json:"total"`
+	// Reclaimable is the size of the layers that no image and no container
+	// needs.
+	Reclaimable int64 `json:"reclaimable"`
+}
+
+func (o *du) run(ctx context.Context, s *session, _ []string) error {
+	usage := &diskUsage{Objects: []used{}}
+	var damaged damages
+	err := s.view(ctx, func(tx *graph.ReadTx) error { return usage.load(tx, &damaged) })
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(usage.Objects, func(a, b used) int {
+		return cmp.Or(cmp.Compare(b.alone(), a.alone()), cmp.Compare(a.ID, b.ID))
+	})
+	if s.json {
+		err = s.writeJSON(usage)
+	} else {
+		err = s.writeUsage(usage)
+	}
+	if err != nil {
+		return err
+	}
+	return damaged.err()
+}
+
+// alone is what belongs to the object alone.
+func (u *used) alone() int64 { return max(u.Own, 0) + max(u.Unique, 0) }
+
+func (v *diskUsage) load(tx *graph.ReadTx, damaged *damages) error {
+	for _, kind := range []model.Kind{model.KindImage, model.KindContainer} {
+		objects, err := loadObjects(tx, kind, damaged)
+		if err != nil {
+			return err
+		}
+		for _, object := range objects {
+			size, known, err := sizeOf(tx, model.NewID(kind, object.ID), damaged)
+			if err != nil {
+				return err
+			}
+			if !known {
+				size = graph.Size{Own: model.SizeUnknown, Shared: model.SizeUnknown, Unique: model.SizeUnknown}
+			}
+			v.Objects = append(v.Objects, used{object: object, Size: size})
+		}
+	}
+	sums, err := tx.Usage()
+	if err := damaged.note(err); err != nil {
+		return err
+	}
+	v.sum(sums)
+	return nil
+}
+
+// sum sets the sums over the whole store, which are nil if they are damaged.
+func (v *diskUsage) sum(sums *db.Usage) {
+	if sums == nil {
+		v.Layers, v.Data, v.TarSplits, v.Total, v.Reclaimable = model.SizeUnknown, model.SizeUnknown, model.SizeUnknown, model.SizeUnknown, model.SizeUnknown
+		return
+	}
+	v.Layers, v.Data, v.TarSplits = sums.LayerBytes, sums.DataBytes, sums.TarSplitBytes
+	v.Total = v.Layers + v.Data + v.TarSplits
+	v.Reclaimable = sums.UnusedLayerBytes
+}
+
+func (s *session) writeUsage(v *diskUsage) error {
+	w := s.table()
+	fmt.Fprintln(w, "KIND\tID\tNAMES\tOWN\tUNIQUE\tSHARED")
+	for _, u := range v.Objects {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", u.Kind, shortID(u.ID), names(u.Names), humanSize(u.Own), humanSize(u.Unique), humanSize(u.Shared))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Stdout, "\ntotal %s: layers %s, data items %s, tar-splits %s\nlayers that nothing needs: %s\n",
+		humanSize(v.Total), humanSize(v.Layers), humanSize(v.Data), humanSize(v.TarSplits), humanSize(v.Reclaimable))
+	return nil
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/db/dbtest"
+)
+
+var update = flag.Bool("update", false, "rewrite the files in testdata")
+
+// varying are the parts of the output that are never the same twice.
+var varying = []struct {
+	pattern *regexp.Regexp
+	with    string
+}{
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`), "TIME"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`), "TIME"},
+	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`), "UUID"},
+	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "sha256:DIGEST"},
+	{regexp.MustCompile(`csdb\.test\[\d+\]`), "csdb.test[PID]"},
+	{regexp.MustCompile(`(?m)^ {30,}`), strings.Repeat(" ", 30)}, // as wide as the PID is long
+	{regexp.MustCompile(`"pid":\d+`), `"pid":PID`},
+	{regexp.MustCompile(`"size":\d+,"page-size":\d+,"pages":\d+,"free-pages":\d+`), `"size":SIZE,"page-size":4096,"pages":N,"free-pages":N`},
+	{regexp.MustCompile(`"page-size":\d+,"pages":\d+,"free":\d+`), `"page-size":4096,"pages":N,"free":N`},
+	{regexp.MustCompile(`\S+, \d+ pages of 4096 bytes, \d+ of them free`), "SIZE, N pages of 4096 bytes, N of them free"},
+	{regexp.MustCompile(`\d+ pages of 4096 bytes`), "N pages of 4096 bytes"},
+	{regexp.MustCompile(`\bpage \d+`), "page N"},
+	{regexp.MustCompile(`\.tmp-[A-Z2-7]+`), ".tmp-RANDOM"},
+	{regexp.MustCompile(`FILE: \S+, up`), "FILE: SIZE, up"},
+	{regexp.MustCompile(`"file":"FILE","size":\d+`), `"file":"FILE","size":SIZE`},
+}
+
+// normalize replaces what varies, and the directories of the store.
+func (s *sample) normalize(text string) string {
+	text = strings.NewReplacer(s.root, "ROOT", s.runRoot, "RUN", filepath.Join(filepath.Dir(s.root), "backup.db"), "FILE").Replace(text)
+	for _, v := range varying {
+		text = v.pattern.ReplaceAllString(text, v.with)
+	}
+	return text
+}
+
+// transcript is a series of commands on one store, whose output is in a file.
+type transcript struct {
+	name    string
+	prepare func(t *testing.T, s *sample)
+	lines   []string
+}
+
+func transcripts() []transcript {
+	return []transcript{
+		{name: "info", lines: []string{"info", "--json info", "info --json", "info more"}},
+		{name: "ls", lines: []string{
+			"ls", "ls layers", "ls images", "ls containers", "ls all", "ls --full-ids", "ls -q", "ls --quiet --full-ids containers",
+			"ls --json", "--json ls images", "ls volumes", "ls layers images", "ls --color",
+		}},
+		{name: "inspect", lines: []string{
+			"inspect app:latest", "inspect web", "inspect base-layer", "inspect 1a7e02", "inspect --json tool:2 job",
+			"inspect --kind image 7001", "inspect --kind layer tool:2", "inspect --kind volume x", "inspect nobody web nothing", "inspect", "inspect web --json",
+		}},
+		{name: "tree", lines: []string{"tree", "tree --all", "tree tool:2", "tree web", "tree 1a7e01", "tree --json", "tree nobody"}},
+		{name: "du", lines: []string{"du", "du --json"}},
+		{name: "log", lines: []string{"log", "log -n 2", "log --last 1 --json", "log --since 1h", "log --since 100h -n 1", "log --since yesterday", "log -n -1"}},
+		{name: "fsck", lines: []string{"fsck", "fsck --depth structure", "fsck --json", "fsck --depth deep", "fsck ROOT/csdb.db", "fsck ROOT", "fsck ROOT/nothing", "--driver overlay fsck", "fsck a b"}},
+		{name: "backup", lines: []string{"backup FILE", "backup FILE", "fsck FILE", "--json backup ROOT/nowhere/x", "backup"}},
+		{name: "backup-json", lines: []string{"backup --json FILE"}},
+		{name: "completion", lines: []string{"completion", "completion tcsh"}},
+		{name: "usage", lines: []string{"", "--help", "ls --help", "fsck --help", "nonsense", "--nonsense", "--timeout soon ls"}},
+		{name: "empty", prepare: func(t *testing.T, s *sample) {
+			store := s.open(t)
+			must(t, store.Wipe(t.Context()))
+			must(t, store.Close())
+		}, lines: []string{"ls", "ls --json", "tree", "tree --json", "du", "du --json", "fsck"}},
+		{
+			name: "no-store", prepare: func(t *testing.T, s *sample) { must(t, os.RemoveAll(s.root)) },
+			lines: []string{"info", "ls", "inspect x", "tree", "du", "log", "fsck", "backup FILE"},
+		},
+		{name: "another-driver", lines: []string{"--driver overlay info", "--driver floppy info", "--driver vfs ls -q"}},
+		{name: "damaged", prepare: damage, lines: []string{
+			"info", "ls", "ls --json", "inspect app:latest", "inspect 1a7e02", "inspect web", "tree", "du", "log -n 1", "fsck", "--json fsck", "fsck --depth structure",
+		}},
+		{name: "forced", prepare: func(t *testing.T, s *sample) {
+			store := s.open(t)
+			must(t, store.Delete(t.Context(), baseLayer))
+			must(t, store.Delete(t.Context(), toolImage))
+			must(t, store.Close())
+		}, lines: []string{"ls", "tree", "inspect app:latest", "du", "fsck"}},
+		{name: "broken", prepare: func(t *testing.T, s *sample) {
+			must(t, os.Truncate(s.path(db.FileName), 8192))
+		}, lines: []string{"info", "ls", "log", "backup FILE", "fsck"}},
+		{name: "debris", prepare: func(t *testing.T, s *sample) {
+			must(t, os.MkdirAll(s.path("vfs/dir/left"), 0o700))
+		}, lines: []string{"fsck", "fsck --json"}},
+	}
+}
+
+// damage breaks a little of everything.
+func damage(t *testing.T, s *sample) {
+	dbtest.FlipBit(t, s.path(db.FileName), "layers", string(midLayers()[1]))
+	must(t, os.Remove(s.path("vfs-images/"+string(toolImage)+"/manifest")))
+	must(t, os.RemoveAll(s.path("vfs/dir/"+string(baseLayer))))
+	must(t, os.Chmod(s.path("vfs-containers/"+string(webCtr)+"/settings"), 0o644))
+}
+
+func TestOutputOfCommands(t *testing.T) {
+	for _, script := range transcripts() {
+		t.Run(script.name, func(t *testing.T) {
+			s := newSample(t)
+			if script.prepare != nil {
+				script.prepare(t, s)
+			}
+			var got strings.Builder
+			for _, line := range script.lines {
+				args := strings.Fields(strings.NewReplacer("ROOT", s.root, "FILE", filepath.Join(filepath.Dir(s.root), "backup.db")).Replace(line))
+				r := s.csdb(t, args...)
+				fmt.Fprintf(&got, "$ csdb %s\n%s", line, r.stdout)
+				if r.stderr != "" {
+					fmt.Fprintf(&got, "stderr: %s", r.stderr)
+				}
+				if r.status != 0 {
+					fmt.Fprintf(&got, "status: %d\n", r.status)
+				}
+			}
+			golden := filepath.Join("testdata", script.name+".golden")
+			if *update {
+				must(t, os.WriteFile(golden, []byte(s.normalize(got.String())), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			must(t, err)
+			if diff := cmp.Diff(string(want), s.normalize(got.String())); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,51 @@
+package main
+
+// description is what the help says about the program as a whole.
+const description = `
+csdb shows what is in a container store and checks whether everything is
+whole. It only reads. It needs no graph driver and no right to write, so it
+works on a store that is in use, on a copy, and on a medium that can only be
+read. Objects are named by their ID, the beginning of it, or a name.
+
+Exit statuses:
+
+  0   done; fsck: nothing is wrong
+  1   the command line is wrong, there is no such object, or the program has failed
+  2   something in the store is damaged
+  3   fsck: nothing is damaged, but something is to be repaired
+  4   the store cannot be read; fsck: not everything could be checked
+  5   a program kept the store locked for longer than --timeout
+
+Examples:
+
+  csdb ls images
+  csdb inspect docker.io/library/app:1
+  csdb --root /mnt/copy fsck
+  csdb --json du`
+
+// appHelp and commandHelp are templates of urfave/cli for the help.
+const appHelp = `{{.Name}} - {{.Usage}}
+
+usage: {{.Name}} [flags] command [flags] [arguments]
+
+{{.Description}}
+
+Commands:
+{{range .VisibleCommands}}
+  {{printf "%-12s" .Name}}{{.Usage}}{{end}}
+
+Flags:
+{{range .VisibleFlags}}
+  {{.}}{{end}}
+`
+
+const commandHelp = `csdb {{.Name}} - {{.Usage}}
+
+usage: csdb [flags] {{.Name}}{{if .VisibleFlags}} [flags]{{end}}{{if .ArgsUsage}} {{.ArgsUsage}}{{end}}
+
+{{.Description}}
+{{if .VisibleFlags}}
+Flags:
+{{range .VisibleFlags}}
+  {{.}}{{end}}
+{{end}}`

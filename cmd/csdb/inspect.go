@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	urfave "github.com/urfave/cli/v2"
+
+	"github.com/csdb/csdb/graph"
+	"github.com/csdb/csdb/model"
+)
+
+type inspect struct{ kind string }
+
+func (p *program) inspectCommand() *urfave.Command {
+	o := &inspect{}
+	return p.command(urfave.Command{
+		Name: "inspect", Usage: "show all that is known about objects", ArgsUsage: "REF...",
+		Description: `
+Shows, as JSON, the records of layers, images and containers, their data items
+with the files that they are in, what they lie on and what uses them, their
+sizes in bytes, and whether they are mounted. A REF is an ID, the beginning of
+one, or a name; layers are tried first, then images, then containers. The
+result is a list, in the order of the REFs.
+
+Examples:
+
+  csdb inspect docker.io/library/app:1
+  csdb inspect --kind container web | jq '.[].mount'
+  csdb inspect --kind image $(csdb ls --quiet images)`,
+		Flags: []urfave.Flag{
+			&urfave.StringFlag{Name: "kind", Usage: "`KIND` of the objects: layer, image or container", Destination: &o.kind},
+		},
+	}, arity{1, -1}, o)
+}
+
+func (o *inspect) run(ctx context.Context, s *session, refs []string) error {
+	kinds, err := o.kinds()
+	if err != nil {
+		return err
+	}
+	l := lookup{found: []*inspection{}}
+	err = s.with(ctx, func(store *graph.Store) error {
+		wait, cancel := s.waiting(ctx)
+		defer cancel()
+		if err := store.View(wait, func(tx *graph.ReadTx) error { return l.look(tx, refs, kinds) }); err != nil {
+			return err
+		}
+		mounts, err := s.mounts(ctx, store.Info().UUID)
+		for _, about := range l.found {
+			about.noteMount(mounts)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	write := s.writePretty
+	if s.json {
+		write = s.writeJSON
+	}
+	if err := write(l.found); err != nil {
+		return err
+	}
+	return errors.Join(l.damaged.err(), errors.Join(l.missing...))
+}
+
+// kinds returns the kinds of objects that are looked for; none means all.
+func (o *inspect) kinds() ([]model.Kind, error) {
+	if o.kind == "" {
+		return nil, nil
+	}
+	if !slices.Contains(model.Kinds, model.Kind(o.kind)) {
+		return nil, &usageError{command: "inspect", err: fmt.Errorf("--kind %q is none of %v", o.kind, model.Kinds)}
+	}
+	return []model.Kind{model.Kind(o.kind)}, nil
+}
+
+// lookup is what came of looking for several objects.
+type lookup struct {
+	found   []*inspection
+	missing []error
+	damaged damages
+}
+
+// look looks for the objects that refs mean.
+func (l *lookup) look(tx *graph.ReadTx, refs []string, kinds []model.Kind) error {
+	for _, ref := range refs {
+		about, err := inspectRef(tx, ref, kinds, &l.damaged)
+		switch {
+		case errors.Is(err, model.ErrNotFound):
+			l.missing = append(l.missing, err)
+		case err != nil:
+			return err
+		case about != nil:
+			l.found = append(l.found, about)
+		}
+	}
+	return nil
+}
+
+// inspectRef finds out about the object that ref means. It returns nil if its
+// record is damaged, which is noted.
+func inspectRef(tx *graph.ReadTx, ref string, kinds []model.Kind, damaged *damages) (*inspection, error) {
+	id, err := tx.Find(ref, kinds...)
+	if err != nil {
+		return nil, damaged.note(err)
+	}
+	about := &inspection{Kind: id.Kind(), ID: id.String()}
+	switch id := id.(type) {
+	case model.LayerID:
+		err = about.inspectLayer(tx, id, damaged)
+	case model.ImageID:
+		err = about.inspectImage(tx, id, damaged)
+	case model.ContainerID:
+		err = about.inspectContainer(tx, id, damaged)
+	}
+	if err != nil {
+		return nil, damaged.note(err)
+	}
+	err = about.inspectCommon(tx, id, damaged)
+	return about, err
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/db/dbtest"
+	"github.com/csdb/csdb/graph"
+	"github.com/csdb/csdb/graph/fsck"
+	"github.com/csdb/csdb/model"
+)
+
+func TestStatusTellsTheClassOfAnError(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want int
+	}{
+		{model.ErrCorrupt, exitDamaged},
+		{model.ErrLayerContentIncorrect, exitDamaged},
+		{model.ErrBusy, exitBusy},
+		{errors.Join(model.ErrCorrupt, model.ErrBusy), exitBusy},
+		{errNoStore, exitUnreadable},
+		{fs.ErrPermission, exitUnreadable},
+		{model.ErrUnsupported, exitUnreadable},
+		{model.ErrImageUnknown, exitFailed},
+		{model.ErrInvalid, exitFailed},
+		{model.ErrExists, exitFailed},
+		{errors.New("any other"), exitFailed},
+		{&usageError{err: model.ErrUnsupported}, exitFailed},
+	} {
+		if got := status(fmt.Errorf("operation: %w", test.err)); got != test.want {
+			t.Errorf("%v: got %d, want %d", test.err, got, test.want)
+		}
+	}
+}
+
+func TestStatusTellsTheVerdict(t *testing.T) {
+	for verdict, want := range map[fsck.Verdict]int{
+		fsck.Clean: 0, fsck.Damaged: 2, fsck.NeedsRepair: 3, fsck.Unchecked: 4,
+	} {
+		if got := statusOf(verdict); got != want {
+			t.Errorf("%s: got %d, want %d", verdict, got, want)
+		}
+	}
+}
+
+// reading are commands that read the store.
+func reading(t testing.TB) [][]string {
+	t.Helper()
+	return [][]string{
+		{"info"},
+		{"ls"},
+		{"inspect", "web"},
+		{"tree"},
+		{"du"},
+		{"log"},
+		{"fsck"},
+		{"fsck", "--depth", "structure"},
+		{"backup", filepath.Join(t.TempDir(), "backup")},
+	}
+}
+
+func TestStoreThatIsLockedIsBusy(t *testing.T) {
+	s := newSample(t)
+	store := s.open(t)
+	defer store.Close()
+	writing, end, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- store.Update(t.Context(), func(*graph.Tx) error {
+			close(writing)
+			<-end
+			return nil
+		})
+	}()
+	<-writing
+	for _, args := range reading(t) {
+		r := s.csdb(t, append([]string{"--timeout", "10ms"}, args...)...)
+		if r.status != exitBusy || r.stdout != "" || !strings.Contains(r.stderr, fmt.Sprintf("process %d", os.Getpid())) {
+			t.Errorf("%q: status %d, output %q, error %q", args, r.status, r.stdout, r.stderr)
+		}
+	}
+	close(end)
+	must(t, <-done)
+	if r := s.csdb(t, "--timeout", "0", "ls"); r.status != 0 {
+		t.Errorf("afterwards: %+v", r)
+	}
+}
+
+func TestNewerSchemaCannotBeRead(t *testing.T) {
+	s := newSample(t)
+	dbtest.Rewrite(t, s.path(db.FileName), "store", "schema", func([]byte) []byte { return []byte{2} }) // the number 2 in CBOR
+	for _, args := range reading(t) {
+		if r := s.csdb(t, args...); r.status != exitUnreadable || !strings.Contains(r.stderr, "use a newer csdb") || r.stdout != "" {
+			t.Errorf("%q: %+v", args, r)
+		}
+	}
+}
+
+func TestErrorsTakeOneLine(t *testing.T) {
+	s := newSample(t)
+	for _, layer := range midLayers() {
+		dbtest.FlipBit(t, s.path(db.FileName), "layers", string(layer))
+	}
+	r := s.csdb(t, "ls", "layers")
+	if strings.Count(r.stderr, "\n") != 1 || strings.Count(r.stderr, "checksum does not match") != 3 {
+		t.Errorf("got %q", r.stderr)
+	}
+	if r.status != exitDamaged || !strings.Contains(r.stdout, "base-layer") || !strings.Contains(r.stdout, shortID(string(sideLayer))) {
+		t.Errorf("what is intact is not shown: %+v", r)
+	}
+}
+
+func TestRootsCanComeFromTheEnvironment(t *testing.T) {
+	s := newSample(t)
+	r := withEnvironment(t, map[string]string{"CSDB_ROOT": s.root, "CSDB_RUNROOT": s.runRoot}, "info", "--json")
+	if !strings.Contains(r.stdout, s.root) || !strings.Contains(r.stdout, s.runRoot) {
+		t.Errorf("got %+v", r)
+	}
+}
