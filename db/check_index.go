@@ -155,9 +155,9 @@ func linksOf[R any](tx *ReadTx, o objects[R], id string) ([]link, error) {
 // checkUses counts the uses of each layer anew.
 func (c *checker) checkUses() error {
 	err := c.eachKey(bucketLayers, func(id string, _ []byte) error {
-		counted, err := c.tx.Uses(model.LayerID(id))
+		counted, err := c.tx.countedUses(model.LayerID(id))
 		if err != nil {
-			return c.missingUses(err, id)
+			return c.damaged(err, bucketUses, id, model.KindLayer, id)
 		}
 		actual, err := c.tx.usesInIndexes(model.LayerID(id))
 		if err != nil {
@@ -178,14 +178,6 @@ func (c *checker) checkUses() error {
 		}
 		return err
 	})
-}
-
-func (c *checker) missingUses(err error, id string) error {
-	if ignoreMissing(err) == nil {
-		c.add(ProblemUses, bucketUses, id, model.KindLayer, id, "a count", "nothing")
-		return nil
-	}
-	return c.damaged(err, bucketUses, id, model.KindLayer, id)
 }
 
 // checkUsage computes the sums anew.

@@ -87,7 +87,7 @@ func makeFile(path, root string, buckets []bucket, noSync bool, fill func(*Tx) e
 
 // writeBuckets fills an empty file.
 func writeBuckets(f *os.File, root string, buckets []bucket, noSync bool, fill func(*Tx) error) error {
-	file, err := bolt.Open(f.Name(), 0, &bolt.Options{FreelistType: bolt.FreelistMapType, NoSync: noSync})
+	file, err := bolt.Open(f.Name(), 0, &bolt.Options{FreelistType: bolt.FreelistArrayType, NoSync: noSync})
 	if err != nil {
 		return err
 	}

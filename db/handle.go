@@ -65,7 +65,7 @@ func (f *file) openHandle(ctx context.Context, mode flock.Mode) (h *handle, err 
 		h.bolt, err = bolt.Open(f.path, 0, &bolt.Options{
 			ReadOnly:        !h.writable,
 			NoSync:          f.noSync,
-			FreelistType:    bolt.FreelistMapType,
+			FreelistType:    bolt.FreelistArrayType,
 			InitialMmapSize: int(size) + mapSize,
 			Timeout:         time.Nanosecond, // the lock is held already
 			OpenFile:        func(string, int, os.FileMode) (*os.File, error) { return h.file, nil },

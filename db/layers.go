@@ -86,7 +86,7 @@ func (o objects[R]) loadAll(tx *ReadTx, ids []string) ([]*R, error) {
 
 // CreateLayer stores a new layer. Its parent need not have a record.
 func (tx *Tx) CreateLayer(l *model.Layer) error {
-	if err := tx.checkAncestors(l); err != nil {
+	if err := tx.CheckAncestors(l); err != nil {
 		return err
 	}
 	return layers.create(tx, l)
@@ -99,13 +99,14 @@ func (tx *Tx) UpdateLayer(op Op, id model.LayerID, fn func(*model.Layer) error) 
 		if err := fn(l); err != nil || l.Parent == parent {
 			return err
 		}
-		return tx.checkAncestors(l)
+		return tx.CheckAncestors(l)
 	})
 }
 
-// checkAncestors refuses a layer that would be its own ancestor. One to which
-// no other layer refers cannot be, whatever its parent is.
-func (tx *Tx) checkAncestors(l *model.Layer) error {
+// CheckAncestors returns an error that matches model.ErrInvalid if a layer would
+// be its own ancestor, as CreateLayer does. A layer to which no other layer
+// refers cannot be, whatever its parent is.
+func (tx *ReadTx) CheckAncestors(l *model.Layer) error {
 	children, err := tx.Children(l.ID)
 	if err != nil || len(children) == 0 && l.Parent != l.ID {
 		return err

@@ -60,11 +60,11 @@ func (tx *ReadTx) countUsage() (*Usage, error) {
 		u.Layers++
 		u.LayerBytes += knownSize(l)
 		u.TarSplitBytes += tarSplitSize(l)
-		used, err := tx.Uses(model.LayerID(id))
+		used, err := tx.countedUses(model.LayerID(id))
 		if err == nil && used == 0 {
 			u.UnusedLayerBytes += knownSize(l)
 		}
-		return ignoreMissing(ignoreDamage(err))
+		return ignoreDamage(err)
 	})
 	if err := ignoreDamage(err); err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func (tx *Tx) created(kind model.Kind, id string, record any) error {
 	if used == 0 {
 		tx.usage.UnusedLayerBytes += knownSize(layer)
 	}
-	return uses.put(tx, id, &used)
+	return tx.saveUses(layer.ID, used)
 }
 
 // changed updates sums for a record that has been replaced.
@@ -129,7 +129,7 @@ func (tx *Tx) changed(before, after any) error {
 	grown := knownSize(layer) - knownSize(old)
 	tx.usage.LayerBytes += grown
 	tx.usage.TarSplitBytes += tarSplitSize(layer) - tarSplitSize(old)
-	used, err := tx.Uses(layer.ID)
+	used, err := tx.countedUses(layer.ID)
 	if err == nil && used == 0 {
 		tx.usage.UnusedLayerBytes += grown
 	}
@@ -144,7 +144,7 @@ func (tx *Tx) deleted(kind model.Kind, id string, record any) error {
 	if !ok {
 		return nil
 	}
-	used, err := tx.Uses(layer.ID)
+	used, err := tx.countedUses(layer.ID)
 	if err != nil {
 		return err
 	}
@@ -153,5 +153,5 @@ func (tx *Tx) deleted(kind model.Kind, id string, record any) error {
 	if used == 0 {
 		tx.usage.UnusedLayerBytes -= knownSize(layer)
 	}
-	return uses.remove(tx, id)
+	return tx.saveUses(layer.ID, 0)
 }

@@ -14,19 +14,39 @@ import (
 // and a change of one record touches no more counts than there are layers
 // that begin or cease to be needed.
 //
-// There is a count for each layer that has a record, and for no other.
+// There is a count for each layer that has uses, and for no other: a layer that
+// nobody needs yet, such as one that a pull has just committed, costs no entry.
 var uses = table[uint64]{bucketUses}
 
 // Uses returns the number of uses of a layer.
 func (tx *ReadTx) Uses(id model.LayerID) (uint64, error) {
+	n, err := tx.countedUses(id)
+	if n > 0 || err != nil {
+		return n, err
+	}
+	_, err = tx.Layer(id)
+	return 0, err
+}
+
+// countedUses returns the number of uses that is counted for a layer, which
+// need not exist.
+func (tx *ReadTx) countedUses(id model.LayerID) (uint64, error) {
 	n, err := uses.get(tx, string(id))
 	if errors.Is(err, model.ErrNotFound) {
-		return 0, model.Unknown(model.KindLayer, id)
+		return 0, nil
 	}
 	if err != nil {
 		return 0, model.OnObject(model.KindLayer, id, err)
 	}
 	return *n, nil
+}
+
+// saveUses stores the number of uses of a layer.
+func (tx *Tx) saveUses(id model.LayerID, n uint64) error {
+	if n == 0 {
+		return uses.remove(tx, string(id))
+	}
+	return uses.put(tx, string(id), &n)
 }
 
 // countUse changes the number of uses of the layer that an index entry means,
@@ -37,7 +57,7 @@ func (tx *Tx) countUse(l link, by int) error {
 	case bucketLayerImages, bucketLayerContainers:
 		return tx.changeUses(model.LayerID(layer), by)
 	case bucketChildren:
-		used, err := tx.Uses(model.LayerID(user))
+		used, err := tx.countedUses(model.LayerID(user))
 		if err != nil || used == 0 {
 			return err
 		}
@@ -51,7 +71,15 @@ func (tx *Tx) countUse(l link, by int) error {
 // has no count.
 func (tx *Tx) changeUses(id model.LayerID, by int) error {
 	for id != "" {
-		before, err := tx.Uses(id)
+		before, err := tx.countedUses(id)
+		if err != nil {
+			return err
+		}
+		after := before + uint64(by) // adding 2^64-1 subtracts one
+		if before > 0 && after > 0 {
+			return tx.saveUses(id, after)
+		}
+		layer, err := tx.Layer(id)
 		if errors.Is(err, model.ErrLayerUnknown) {
 			return nil
 		}
@@ -61,15 +89,7 @@ func (tx *Tx) changeUses(id model.LayerID, by int) error {
 		if by < 0 && before == 0 {
 			return &RecordError{Bucket: string(bucketUses), Key: string(id), Err: errors.New("there are more uses than are counted")}
 		}
-		after := before + uint64(by) // adding 2^64-1 subtracts one
-		if err := uses.put(tx, string(id), &after); err != nil {
-			return err
-		}
-		if before != 0 && after != 0 {
-			return nil
-		}
-		layer, err := tx.Layer(id)
-		if err != nil {
+		if err := tx.saveUses(id, after); err != nil {
 			return err
 		}
 		tx.usage.UnusedLayerBytes -= int64(by) * knownSize(layer)
@@ -88,7 +108,7 @@ func (tx *ReadTx) usesInIndexes(id model.LayerID) (uint64, error) {
 	}
 	n := uint64(len(images) + len(containers))
 	for _, child := range children {
-		used, err := tx.Uses(child)
+		used, err := tx.countedUses(child)
 		if err != nil {
 			return 0, fmt.Errorf("uses of layer %q: %w", id, err)
 		}

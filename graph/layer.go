@@ -83,28 +83,7 @@ func (tx *ReadTx) parentFor(l *model.Layer) (*model.Layer, error) {
 	if err == nil && len(owners) > 0 {
 		err = model.OnObject(model.KindLayer, l.Parent, fmt.Errorf("%w: %s", model.ErrParentIsContainer, owners[0]))
 	}
-	if err == nil {
-		err = tx.refuseCircle(l.ID, parent)
-	}
 	return parent, err
-}
-
-// refuseCircle returns an error if a layer that is to be created is an ancestor
-// of its parent: it was deleted by force, and is to come back under its old ID.
-func (tx *ReadTx) refuseCircle(id model.LayerID, parent *model.Layer) error {
-	orphans, err := tx.db.Children(id)
-	if err != nil || len(orphans) == 0 {
-		return err
-	}
-	for l := parent; l.Parent != ""; {
-		if l.Parent == id {
-			return model.OnObject(model.KindLayer, id, fmt.Errorf("%w: its parent %s is on top of it", model.ErrInvalid, parent.ID))
-		}
-		if l, err = tx.db.Layer(l.Parent); err != nil {
-			return ignoreNotFound(err)
-		}
-	}
-	return nil
 }
 
 // AddLayer makes a staged layer part of the store and returns it. If there is a

@@ -109,8 +109,10 @@ func (s *Store) stageOn(ctx context.Context, staged *StagedLayer, under *StagedL
 		if err := tx.namesFree(l); err != nil || under != nil {
 			return err
 		}
-		_, err := tx.parentFor(l)
-		return err
+		if _, err := tx.parentFor(l); err != nil {
+			return err
+		}
+		return tx.db.CheckAncestors(l)
 	})
 	if err != nil {
 		return err
