@@ -122,7 +122,7 @@ func (o objects[R]) create(tx *Tx, r *R) error {
 	if err := o.put(tx, h.id, r); err != nil {
 		return err
 	}
-	if err := tx.created(o.kind, h.id, r); err != nil {
+	if err := tx.created(o.kind, r); err != nil {
 		return err
 	}
 	tx.note(OpCreate, o.kind, h.id, names)
@@ -175,7 +175,7 @@ func (o objects[R]) delete(tx *Tx, id string) (*R, []model.Content, error) {
 	if err := tx.relink(o.links(r), nil); err != nil {
 		return nil, nil, err
 	}
-	if err := tx.deleted(o.kind, id, r); err != nil {
+	if err := tx.deleted(o.kind, r); err != nil {
 		return nil, nil, err
 	}
 	tx.note(OpDelete, o.kind, id, *o.head(r).names)

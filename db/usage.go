@@ -100,7 +100,7 @@ func ignoreMissing(err error) error {
 
 // created updates sums and uses for a record that has been stored, and is not
 // linked yet.
-func (tx *Tx) created(kind model.Kind, id string, record any) error {
+func (tx *Tx) created(kind model.Kind, record any) error {
 	tx.usage.count(kind, +1)
 	layer, ok := record.(*model.Layer)
 	if !ok {
@@ -138,7 +138,7 @@ func (tx *Tx) changed(before, after any) error {
 
 // deleted updates sums and uses for a record that is no longer linked, and is
 // about to be removed.
-func (tx *Tx) deleted(kind model.Kind, id string, record any) error {
+func (tx *Tx) deleted(kind model.Kind, record any) error {
 	tx.usage.count(kind, -1)
 	layer, ok := record.(*model.Layer)
 	if !ok {
