@@ -8,7 +8,8 @@ import "context"
 //
 // Layer is called for every layer that should be there, and Leftovers after
 // that. Nobody may change the home meanwhile, except for directories of which
-// Leftovers is told that they belong to somebody.
+// Leftovers is told that they belong to somebody. Content may be called at any
+// time, by several goroutines at once.
 //
 // That of a driver which copies parents is a ParentCopier too.
 type Inspector interface {
@@ -19,6 +20,10 @@ type Inspector interface {
 	// layer, in a fixed order. Of every directory it asks whether that belongs
 	// to a layer.
 	Leftovers(ctx context.Context, belongs func(dir string) (bool, error), found func(Leftover) error) error
+	// Content gives access to the files of a layer by the names that they have
+	// in its diff, as ContentDriver does. The error matches fs.ErrNotExist if
+	// the layer has no content.
+	Content(ctx context.Context, layer InspectedLayer) (Content, error)
 	// Path returns where the directory of a layer is, relative to the home.
 	Path(dir string) string
 	// Close ends the inspection.

@@ -36,6 +36,14 @@ const replayBuffer = 1 << 20
 // contains "file integrity checksum failed". Damage to the tar-split itself
 // matches model.ErrCorrupt too. Errors of w come through unchanged.
 func Replay(ctx context.Context, w io.Writer, split io.Reader, files Opener) error {
+	return Verify(ctx, w, split, files, func(damage *FileError) error { return damage })
+}
+
+// Verify is Replay for those who want to know of every file that has changed:
+// each one is passed to found, in the order of the stream, and if that returns
+// nil Verify goes on with the next file. What is written to w then is not the
+// stream.
+func Verify(ctx context.Context, w io.Writer, split io.Reader, files Opener, found func(*FileError) error) error {
 	p := player{w: w, files: files}
 	for entry, err := range Read(split) {
 		if err != nil {
@@ -44,12 +52,31 @@ func Replay(ctx context.Context, w io.Writer, split io.Reader, files Opener) err
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := p.play(ctx, entry); err != nil {
+		err := p.play(ctx, entry)
+		if damage, ok := errors.AsType[*FileError](err); ok {
+			err = found(damage)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// FileError says that a file has not got the recorded content. It matches
+// model.ErrCorrupt.
+type FileError struct {
+	Name   string // in the archive
+	Reason error  // what is wrong with it
+}
+
+// Error returns the text that scripts of containers/storage look for.
+func (e *FileError) Error() string {
+	return fmt.Sprintf("file integrity checksum failed for %q: %v: %v", e.Name, model.ErrCorrupt, e.Reason)
+}
+
+// Unwrap returns the class of the error, and its reason.
+func (e *FileError) Unwrap() []error { return []error{model.ErrCorrupt, e.Reason} }
 
 // player writes one record after the other.
 type player struct {
@@ -93,11 +120,7 @@ func openError(name string, err error) error {
 	return fmt.Errorf("open %q: %w", name, err)
 }
 
-// damaged is the error for a file that has not got the recorded content. Its
-// text is the one that scripts of containers/storage look for.
-func damaged(name string, reason error) error {
-	return fmt.Errorf("file integrity checksum failed for %q: %w: %w", name, model.ErrCorrupt, reason)
-}
+func damaged(name string, reason error) error { return &FileError{Name: name, Reason: reason} }
 
 // checkFile reports whether a file can have the recorded content.
 func checkFile(file *os.File, entry Entry) error {

@@ -10,9 +10,13 @@ import (
 	urfave "github.com/urfave/cli/v2"
 
 	"github.com/csdb/csdb/graph/fsck"
+	"github.com/csdb/csdb/internal/cli"
 )
 
-type check struct{ depth string }
+type check struct {
+	depth, subset string
+	only          urfave.StringSlice
+}
 
 func (p *program) fsckCommand() *urfave.Command {
 	o := &check{}
@@ -21,11 +25,18 @@ func (p *program) fsckCommand() *urfave.Command {
 		Description: `
 Says exactly what is wrong: where, what was expected and found, which images
 and containers suffer from it, and what can be done. Nothing is written, and
-no driver is needed; programs that want to change the store wait meanwhile.
+no driver is needed; programs that want to change the store wait meanwhile,
+but not while contents are read.
 
   structure    looks at the database: pages, records, indexes and relations
   references   looks also at all files and directories that records speak of,
                and at those that none speaks of; the default for a store
+  contents     reads also all data items, tar-splits and layers, and compares
+               them with their digests
+
+Of the contents a part can be read: with --read-data-subset a certain one of
+several parts (1/7), a percentage or a size chosen by chance (5%, 2GiB), and
+with --only what an image, a container or a layer is made of.
 
 With FILE, a database file by itself is checked, such as a backup. The codes
 of findings, and the format of the JSON, are described in docs/fsck.md.
@@ -34,10 +45,14 @@ Examples:
 
   csdb fsck
   csdb --root /mnt/copy fsck --depth structure
+  csdb fsck --depth contents --read-data-subset 1/7
+  csdb fsck --depth contents --only registry.example/app:1
   csdb fsck /backup/csdb-2026-01-31.db
   csdb fsck --json | jq -r '.findings[] | [.severity, .code, .place] | @tsv'`,
 		Flags: []urfave.Flag{
-			&urfave.StringFlag{Name: "depth", Usage: "`DEPTH` of the check: structure or references", Destination: &o.depth},
+			&urfave.StringFlag{Name: "depth", Usage: "`DEPTH` of the check: structure, references or contents", Destination: &o.depth},
+			&urfave.StringFlag{Name: "read-data-subset", Usage: "read this `PART` of the contents: n/m, a percentage or a size", Destination: &o.subset},
+			&urfave.StringSliceFlag{Name: "only", Usage: "read the contents of this `OBJECT` only; may be repeated", Destination: &o.only},
 		},
 	}, arity{0, 1}, o)
 }
@@ -45,7 +60,12 @@ Examples:
 func (o *check) run(ctx context.Context, s *session, args []string) error {
 	options := fsck.Options{
 		Depth: fsck.Depth(o.depth), Driver: s.settings.driver, Wait: max(s.settings.timeout, 0),
-		Root: s.settings.root, RunRoot: s.settings.runRoot,
+		Root: s.settings.root, RunRoot: s.settings.runRoot, Subset: fsck.Subset(o.subset), Only: o.only.Value(),
+	}
+	var progress cli.Progress
+	options.Progress = func(total int64) func(int64) {
+		progress = s.StartProgress("reading", total)
+		return progress.Add
 	}
 	if len(args) > 0 {
 		if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
@@ -54,6 +74,7 @@ func (o *check) run(ctx context.Context, s *session, args []string) error {
 		options.Root, options.RunRoot, options.Database = "", "", args[0]
 	}
 	report, err := fsck.Check(ctx, options)
+	progress.End()
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w", errNoStore, err)
 	}

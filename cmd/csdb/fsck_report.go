@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/csdb/csdb/graph/fsck"
@@ -20,6 +21,9 @@ func (s *session) writeReport(r *fsck.Report) {
 	fmt.Fprintf(s.Stdout, "checked %s to the depth %s: %s, %s, %s, %s, %s of layers\n", r.Database, r.Depth,
 		plural(int64(c.Layers), "layer"), plural(int64(c.Images), "image"), plural(int64(c.Containers), "container"),
 		plural(int64(c.Files), "file"), many(c.Directories, "directory", "directories"))
+	if r.Depth == fsck.Contents {
+		fmt.Fprintf(s.Stdout, "read %s: %s\n", plural(int64(c.Contents), "content"), humanSize(c.Bytes))
+	}
 	fmt.Fprintf(s.Stdout, "%s: %d damaged, %d repairable, %d for information\n",
 		r.Verdict, r.Count(fsck.Damage), r.Count(fsck.Repairable), r.Count(fsck.Info))
 }
@@ -44,6 +48,13 @@ func (s *session) writeFinding(f *fsck.Finding) {
 	line("place", place(f))
 	line("expected", f.Expected)
 	line("found", f.Found)
+	for i, file := range f.Files {
+		if i == maxShown {
+			line("", fmt.Sprintf("%d more", len(f.Files)-i))
+			break
+		}
+		line("", strconv.Quote(file.Path)+": "+file.Found)
+	}
 	line("effect", f.Effect)
 	line("affects", affected(f))
 	for i, remedy := range f.Remedies {

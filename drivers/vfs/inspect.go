@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/csdb/csdb/drivers"
+	"github.com/csdb/csdb/internal/archive"
 )
 
 // inspector implements drivers.Inspector and drivers.ParentCopier.
@@ -47,6 +48,19 @@ func (i *inspector) Layer(_ context.Context, layer drivers.InspectedLayer) ([]dr
 		return []drivers.Fault{*fault}, nil
 	}
 	return nil, dir.Close()
+}
+
+// Content gives access to the files of the layer's tree.
+func (i *inspector) Content(_ context.Context, layer drivers.InspectedLayer) (drivers.Content, error) {
+	if i.layers == nil {
+		return nil, &fs.PathError{Op: "open", Path: i.Path(layer.Dir), Err: fs.ErrNotExist}
+	}
+	dir, err := i.layers.Sub(layer.Dir)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := archive.OpenTree(dir.ProcPath())
+	return tree, errors.Join(err, dir.Close())
 }
 
 // Leftovers lists what is beside the directory of the layers, and in it without

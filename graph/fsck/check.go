@@ -21,7 +21,8 @@ import (
 // looking for longer than options.Wait, model.ErrUnsupported if the store has a
 // format that is not known, and model.ErrInvalid if the options make no sense.
 //
-// Programs that want to change the store wait until the check has ended.
+// Programs that want to change the store wait meanwhile, but not while contents
+// are read.
 func Check(ctx context.Context, options Options) (*Report, error) {
 	if err := options.complete(); err != nil {
 		return nil, err
@@ -46,6 +47,10 @@ type checker struct {
 	copies bool
 	// tx is the transaction that sees the records.
 	tx *db.ReadTx
+	// readings are what is to be read at the depth Contents, and driver is the
+	// store's driver, if there are any.
+	readings []reading
+	driver   drivers.Entry
 }
 
 func newChecker(options Options) *checker {
@@ -80,7 +85,10 @@ func (c *checker) run(ctx context.Context) error {
 	if err := c.noteDamage(err); err != nil {
 		return err
 	}
-	return errInside
+	if errInside != nil || len(c.readings) == 0 {
+		return errInside
+	}
+	return c.checkContents(ctx, c.driver)
 }
 
 // inspect looks at the records, and at what they refer to.
@@ -93,7 +101,7 @@ func (c *checker) inspect(ctx context.Context) error {
 			return err
 		}
 	}
-	if c.options.Depth == References {
+	if c.options.Depth != Structure {
 		if err := c.checkReferences(ctx); err != nil {
 			return err
 		}

@@ -35,8 +35,10 @@ const (
 	CodeMissing    Code = "DATA-MISSING"     // a content file is missing
 	CodeKind       Code = "DATA-KIND"        // what has its name is not a regular file
 	CodeSize       Code = "DATA-SIZE"        // it is too long or too short
+	CodeDigest     Code = "DATA-DIGEST"      // it has other bytes than were stored
 	CodeAccess     Code = "DATA-ACCESS"      // others may read or write it
 	CodeOwner      Code = "DATA-OWNER"       // it belongs to somebody else
+	CodeContent    Code = "LAYER-CONTENT"    // a layer's files do not give its diff
 	CodeIncomplete Code = "LAYER-INCOMPLETE" // a layer's content was being changed
 	CodeUnreadable Code = "UNREADABLE"       // the disk, or whatever is below, reports an error
 	CodeStray      Code = "STRAY"            // content without a record

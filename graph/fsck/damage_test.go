@@ -22,6 +22,8 @@ type damage struct {
 	name string
 	do   func(t *testing.T, s *sample)
 	want []string
+	// depth is that of the check, "" for the default.
+	depth fsck.Depth
 }
 
 // path returns the path of something in the root. A "%" in it stands for the
@@ -371,7 +373,7 @@ func (d *damage) test(t *testing.T, s *sample) {
 		want = append(want, strings.Join(fields, " "))
 	}
 	d.do(t, s)
-	report := s.check(t)
+	report := check(t.Context(), t, fsck.Options{Root: s.root, RunRoot: s.runRoot, Depth: d.depth})
 	wantFindings(t, report, want...)
 	for _, f := range report.Findings {
 		wantExplained(t, &f)

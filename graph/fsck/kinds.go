@@ -115,6 +115,10 @@ func contentKinds() []Kind {
 		{Code: CodeKind, Severity: Damage, Effect: "the data item cannot be read", Remedies: []string{reimport}, spreads: true},
 		{Code: CodeSize, Severity: Damage, Effect: "the data item cannot be read", Remedies: []string{reimport}, spreads: true},
 		{
+			Code: CodeDigest, Severity: Damage, Effect: "what is read is not what was stored",
+			Remedies: []string{reimport, "copy {path} from a backup that has the digest"}, spreads: true,
+		},
+		{
 			Code: CodeAccess, Severity: Repairable, Effect: "others on this machine may read or change the file",
 			Remedies: []string{"`chmod 0600 {path}`"},
 		},
@@ -133,6 +137,10 @@ func layerKinds() []Kind {
 		},
 		{Code: drivers.FaultMissing, Severity: Damage, Effect: "the content of the layer is gone", Remedies: []string{reimport}, spreads: true},
 		{Code: drivers.FaultNoDir, Severity: Damage, Effect: "the content of the layer is gone", Remedies: []string{reimport}, spreads: true},
+		{
+			Code: CodeContent, Severity: Damage, Effect: "whatever lies on the layer shows the wrong files, and its diff cannot be pushed or exported",
+			Remedies: []string{"copy the files that differ from an intact copy of the layer", reimport}, spreads: true,
+		},
 		{
 			Code: CodeIncomplete, Severity: Damage, Effect: "a part of a diff has been applied to the layer, and a part perhaps not",
 			Remedies: []string{"apply the diff once more (`containers-storage apply-diff {id}`)", reimport}, spreads: true,

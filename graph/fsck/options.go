@@ -24,10 +24,14 @@ const (
 	// References adds all files and directories that records refer to, and
 	// those that nothing refers to.
 	References Depth = "references"
+	// Contents reads what is recorded with a digest: all data items, the
+	// tar-splits, and the files of layers, from which their diffs are put
+	// together again. Nobody waits while that goes on.
+	Contents Depth = "contents"
 )
 
 // Depths lists the depths in their order.
-func Depths() []Depth { return []Depth{Structure, References} }
+func Depths() []Depth { return []Depth{Structure, References, Contents} }
 
 // Options say what to check. Either Root or Database is required.
 type Options struct {
@@ -42,6 +46,16 @@ type Options struct {
 	// Depth is References for a store unless it is set, and Structure for a
 	// database file, about which nothing more can be told.
 	Depth Depth
+	// Subset is how much is read at the depth Contents.
+	Subset Subset
+	// Only names the objects whose contents are read at the depth Contents, with
+	// what they are made of; none means all. Each is an ID, a name, or the
+	// beginning of an ID.
+	Only []string
+	// Progress is called, unless it is nil, before contents are read, with the
+	// number of bytes that there are to be read. What it returns is called by
+	// several goroutines with the number of bytes that have been read since.
+	Progress func(total int64) func(n int64)
 	// Driver is the name of the store's driver, for a database that cannot
 	// tell. A name that contradicts the database is an error.
 	Driver string
@@ -51,6 +65,8 @@ type Options struct {
 	// Wait is how long to wait for a program that changes the store; 0 means as
 	// long as the context lasts.
 	Wait time.Duration
+
+	subset subset
 }
 
 // complete checks the options and fills in defaults.
@@ -68,9 +84,15 @@ func (o *Options) complete() error {
 	if !slices.Contains(Depths(), o.Depth) {
 		faults = append(faults, fmt.Errorf("%w: depth %q is none of %q", model.ErrInvalid, o.Depth, Depths()))
 	}
-	if o.Depth == References && o.Root == "" {
+	if o.Depth != Structure && o.Root == "" {
 		faults = append(faults, fmt.Errorf("%w: a database file by itself is checked to the depth %q", model.ErrInvalid, Structure))
 	}
+	if o.Depth != Contents && (o.Subset != "" || len(o.Only) > 0) {
+		faults = append(faults, fmt.Errorf("%w: a part of the contents can be chosen at the depth %q only", model.ErrInvalid, Contents))
+	}
+	subset, err := o.Subset.parse()
+	faults = append(faults, err)
+	o.subset = subset
 	if o.Drivers == nil {
 		o.Drivers = builtin.Registry()
 	}

@@ -20,8 +20,7 @@ import (
 // store is a store whose files are being compared with its records.
 type store struct {
 	*checker
-	driver drivers.Entry
-	files  *content.Files
+	files *content.Files
 	// home is the home of the driver, nil if there is none that could be
 	// looked at.
 	home drivers.Inspector
@@ -69,6 +68,9 @@ func (c *checker) checkReferences(ctx context.Context) (err error) {
 		if err := step(ctx); err != nil {
 			return err
 		}
+	}
+	if c.options.Depth == Contents {
+		return s.planReadings(ctx)
 	}
 	return nil
 }
@@ -151,14 +153,20 @@ func (c *checker) unreadable(f Finding, err error) error {
 	if err == nil {
 		return nil
 	}
-	broken := errors.Is(err, model.ErrCorrupt)
-	for _, errno := range []error{unix.EIO, unix.EUCLEAN, unix.EBADMSG, unix.ESTALE, unix.ENXIO} {
-		broken = broken || errors.Is(err, errno)
-	}
-	if !broken {
+	if !isBroken(err) {
 		return err
 	}
 	f.Code, f.Severity, f.Found = CodeUnreadable, "", err.Error()
 	c.add(f)
 	return nil
+}
+
+// isBroken tells whether an error says that something cannot be read because of
+// what is below it.
+func isBroken(err error) bool {
+	broken := errors.Is(err, model.ErrCorrupt)
+	for _, errno := range []error{unix.EIO, unix.EUCLEAN, unix.EBADMSG, unix.ESTALE, unix.ENXIO} {
+		broken = broken || errors.Is(err, errno)
+	}
+	return broken
 }

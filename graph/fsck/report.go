@@ -76,6 +76,8 @@ type Finding struct {
 	// Expected and Found say what is wrong.
 	Expected string `json:"expected"`
 	Found    string `json:"found"`
+	// Files are those of a layer that differ. Of very many only some are listed.
+	Files []FileDamage `json:"files,omitempty"`
 	// Effect is what does not work as long as nothing is done.
 	Effect string `json:"effect"`
 	// Images and Containers are those that suffer from it, the object itself
@@ -122,6 +124,16 @@ type Checked struct {
 	Containers  int `json:"containers"`
 	Files       int `json:"files"`       // content files
 	Directories int `json:"directories"` // of layers
+	// Contents is how many data items, tar-splits and diffs were read, and
+	// Bytes how many bytes that were.
+	Contents int   `json:"contents"`
+	Bytes    int64 `json:"bytes"`
+}
+
+// FileDamage is a file of a layer that is not as it was imported.
+type FileDamage struct {
+	Path  string `json:"path"` // its name in the layer's diff
+	Found string `json:"found"`
 }
 
 // Report is the outcome of a check.

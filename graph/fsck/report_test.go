@@ -159,7 +159,7 @@ func TestEveryDriverCanBeInspected(t *testing.T) {
 func TestEveryCodeHasACase(t *testing.T) {
 	// Those that have tests of their own.
 	seen := map[string]bool{"DB-META": true, "DB-PAGE": true, "DB-FREE": true, "TRASH": true, "MOUNT-STALE": true, "UNREADABLE": true}
-	for _, group := range [][]damage{contentDamage(), layerDamage(), debris(), databaseDamage(), overlayDamage()} {
+	for _, group := range [][]damage{contentDamage(), layerDamage(), debris(), databaseDamage(), overlayDamage(), deepDamage()} {
 		for _, d := range group {
 			for _, line := range d.want {
 				seen[strings.Fields(line)[1]] = true

@@ -1,0 +1,72 @@
+package fsck
+
+import (
+	"context"
+	"errors"
+
+	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/drivers"
+	"github.com/csdb/csdb/graph"
+	"github.com/csdb/csdb/model"
+)
+
+// checkContents reads contents, with nobody waiting, and reports what differs
+// from the records.
+func (c *checker) checkContents(ctx context.Context, driver drivers.Entry) error {
+	results, err := c.readContents(ctx, driver)
+	if err != nil || len(results) == 0 {
+		return err
+	}
+	var errInside error
+	_, err = db.Examine(ctx, c.options.Wait, c.report.Database, func(tx *db.ReadTx) error {
+		c.tx = tx
+		errInside = c.confirm(ctx, results)
+		return nil
+	})
+	return errors.Join(err, errInside)
+}
+
+// confirm reports those results that still hold: in a store that is in use
+// something may have been deleted or replaced while it was read.
+func (c *checker) confirm(ctx context.Context, results []result) error {
+	busy := graph.AtWorkIn(c.options.Root)
+	for i := range results {
+		r := &results[i]
+		holds, err := c.holds(busy, r.reading)
+		if err != nil {
+			return err
+		}
+		if holds {
+			c.add(Finding{
+				Code: r.code, Object: &r.reading.object, Realm: InRoot, Place: r.reading.place,
+				Expected: r.expected, Found: r.found, Files: r.files,
+			})
+		}
+	}
+	return c.attribute(ctx)
+}
+
+// holds tells whether something is still recorded as it was when its reading
+// was planned, and nobody is changing it.
+func (c *checker) holds(busy graph.AtWork, r *reading) (bool, error) {
+	if r.diff == nil {
+		_, err := c.tx.FileOwner(r.content.Path)
+		return err == nil, ignoreMissing(intact(err))
+	}
+	l, err := c.tx.Layer(model.LayerID(r.object.ID))
+	if err != nil {
+		return false, ignoreMissing(intact(err))
+	}
+	if l.Seq != r.seq || l.Incomplete || l.Diff == nil || l.Diff.Digest != r.diff.Digest || l.DriverDir() != r.dir.Dir {
+		return false, nil
+	}
+	changing, err := busy.OnLayer(l.ID)
+	return !changing, err
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, model.ErrNotFound) {
+		return nil
+	}
+	return err
+}
