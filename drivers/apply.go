@@ -3,7 +3,6 @@ package drivers
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/csdb/csdb/internal/archive"
 )
@@ -21,8 +20,5 @@ func Apply(ctx context.Context, d Driver, id string, src archive.Source, opts ar
 	}
 	defer func() { err = errors.Join(err, release()) }()
 	opts.Whiteouts = archive.WhiteoutsApplied
-	if unpacked, err = archive.Unpack(ctx, dir, src, opts); err != nil {
-		return unpacked, fmt.Errorf("layer %q: %w", id, err)
-	}
-	return unpacked, nil
+	return archive.Unpack(ctx, dir, src, opts)
 }

@@ -3,7 +3,6 @@ package drivers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/csdb/csdb/internal/archive"
@@ -105,16 +104,13 @@ func onViews(ctx context.Context, d Driver, id, parent string, compare func(newD
 	if parent != "" && parent != id {
 		var releaseOld func() error
 		if oldDir, releaseOld, err = view(ctx, d, parent); err != nil {
-			return err
+			return model.OnObject(model.KindLayer, parent, err)
 		}
 		defer func() { err = errors.Join(err, releaseOld()) }()
 	} else if parent == id {
 		oldDir = newDir
 	}
-	if err = compare(newDir, oldDir); err != nil {
-		return fmt.Errorf("comparing layer %q with %q: %w", id, parent, err)
-	}
-	return nil
+	return compare(newDir, oldDir)
 }
 
 // OpenContent gives access to the files of a layer, without mounting it where
@@ -135,7 +131,7 @@ func OpenView(ctx context.Context, d Driver, id string) (Content, error) {
 	}
 	tree, err := archive.OpenTree(dir)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("layer %q: %w", id, err), release())
+		return nil, errors.Join(err, release())
 	}
 	return &viewContent{Tree: tree, release: release}, nil
 }

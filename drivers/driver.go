@@ -15,7 +15,9 @@ import (
 //
 // A layer that is unknown to the driver gives an error that matches
 // model.ErrLayerUnknown, and a name that cannot be a layer's (see
-// CheckLayer) one that matches model.ErrInvalid.
+// CheckLayer) one that matches model.ErrInvalid. Other errors do not name the
+// layer that the operation is about, only others that take part: the caller
+// names it (model.OnObject), by the ID that people know it by.
 type Driver interface {
 	// Name returns the driver's name, which is also the name of its home.
 	Name() string

@@ -31,7 +31,7 @@ func borrow(ctx context.Context, d Driver, id string, opts MountOptions) (dir st
 	return path, func() error {
 		// The mount must go even if ctx has ended meanwhile.
 		if err := d.Unmount(context.WithoutCancel(ctx), id); err != nil {
-			return fmt.Errorf("unmounting layer %q again: %w", id, err)
+			return fmt.Errorf("unmounting again: %w", err)
 		}
 		return nil
 	}, nil

@@ -81,12 +81,20 @@ func checkStream(t testing.TB, got []byte, kind model.Compression, archive []byt
 	}
 }
 
-// contentDir returns where the driver keeps the files of a layer.
-func (p *place) contentDir(id string) string {
+// layerDir returns where the driver keeps a layer.
+func (p *place) layerDir(id string) string {
 	if p.driver == "vfs" {
 		return filepath.Join(p.root, "vfs", "dir", id)
 	}
-	return filepath.Join(p.root, "overlay", id, "diff")
+	return filepath.Join(p.root, p.driver, id)
+}
+
+// contentDir returns where the driver keeps the files of a layer.
+func (p *place) contentDir(id string) string {
+	if p.driver == "vfs" {
+		return p.layerDir(id)
+	}
+	return filepath.Join(p.layerDir(id), "diff")
 }
 
 // Whoever reads the diff of a layer that has been tampered with gets an error,

@@ -45,6 +45,9 @@ func wantError(t testing.TB, err error, want ...error) {
 	if err != nil && strings.Contains(err.Error(), "failed to") {
 		t.Errorf("error %q says what is known already", err)
 	}
+	if object := namedTwice(err); object != "" {
+		t.Errorf("error %q names %s twice", err, object)
+	}
 }
 
 // importLayer imports a layer with the given ID and files.

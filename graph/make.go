@@ -148,7 +148,7 @@ func (s *Store) beforeChange(ctx context.Context, id model.LayerID) error {
 	for _, child := range children {
 		_, err := s.makeLayer(ctx, child)
 		if err := ignoreNotFound(err); err != nil {
-			return fmt.Errorf("child of layer %q: %w", id, err)
+			return model.OnObject(model.KindLayer, id, fmt.Errorf("child: %w", err))
 		}
 	}
 	return nil

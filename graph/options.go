@@ -40,7 +40,9 @@ type Options struct {
 	// machine may then destroy the store: for stores that are thrown away.
 	NoSync bool
 	// MaxLayerSize is the largest uncompressed diff that is accepted, in
-	// bytes; 0 means that only the disk is a limit.
+	// bytes, and the most content that the files in one may have, of which
+	// sparse ones have more than the diff is long; 0 means that only the disk
+	// is a limit.
 	MaxLayerSize int64
 
 	// Log gets what is repaired on the way and cannot be returned. Nil means

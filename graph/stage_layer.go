@@ -214,7 +214,7 @@ func (s *Store) unpack(ctx context.Context, dir, tarSplit string, r io.Reader) (
 		return applied{}, err
 	}
 	recorder := tarsplit.NewRecorder(in, zip)
-	unpacked, err := drivers.Apply(ctx, s.driver, dir, recorder, archive.UnpackOptions{})
+	unpacked, err := drivers.Apply(ctx, s.driver, dir, recorder, archive.UnpackOptions{MaxSize: s.options.MaxLayerSize})
 	done.entries, done.size = unpacked.Entries, unpacked.Size
 	if err := errors.Join(err, zip.Close()); err != nil {
 		return done, err

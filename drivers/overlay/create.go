@@ -39,7 +39,7 @@ func (d *Driver) Create(ctx context.Context, id, parent string, opts drivers.Cre
 	layer := plan{link: newLink(), owner: owner, contentOwner: owner, contentMode: baseMode}
 	if parent != "" {
 		if err := d.inherit(ctx, parent, &layer); err != nil {
-			return fmt.Errorf("parent of layer %q: %w", id, err)
+			return fmt.Errorf("parent: %w", model.OnObject(model.KindLayer, parent, err))
 		}
 	}
 	linked := false

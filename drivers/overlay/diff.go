@@ -3,7 +3,6 @@ package overlay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/csdb/csdb/drivers"
@@ -25,7 +24,7 @@ func (d *Driver) NativeDiff(ctx context.Context, id, parent string) (native bool
 	defer func() { err = errors.Join(err, layer.Close()) }()
 	ancestors, err := readLower(layer)
 	if err != nil {
-		return false, fmt.Errorf("layer %q: %w", id, err)
+		return false, err
 	}
 	if len(ancestors) == 0 {
 		return parent == "", nil
@@ -50,10 +49,7 @@ func (d *Driver) Apply(ctx context.Context, id string, src archive.Source, opts 
 	}
 	if mounted {
 		opts.Whiteouts = archive.WhiteoutsApplied
-		if unpacked, err = archive.Unpack(ctx, path, src, opts); err != nil {
-			err = fmt.Errorf("layer %q: %w", id, err)
-		}
-		return unpacked, err
+		return archive.Unpack(ctx, path, src, opts)
 	}
 	opts.Whiteouts = d.whiteouts()
 	err = d.onContents(ctx, id, func(own string, below []string) error {
@@ -122,11 +118,8 @@ func (d *Driver) onContents(ctx context.Context, id string, f func(own string, b
 		below = append(below, d.layers.Path(lower.path))
 		return lower.Close()
 	})
-	if err == nil {
-		err = f(own.Path("."), below)
-	}
 	if err != nil {
-		return fmt.Errorf("layer %q: %w", id, err)
+		return err
 	}
-	return nil
+	return f(own.Path("."), below)
 }

@@ -50,7 +50,7 @@ func checkLink(links *at.Dir, id string, layer *at.Dir) (link, error) {
 	}
 	target, err := readTarget(links, name)
 	if err == nil && target != id {
-		err = fmt.Errorf("%w: short name %s of layer %q leads to layer %q", model.ErrCorrupt, name, id, target)
+		err = fmt.Errorf("%w: its short name %s leads to layer %q", model.ErrCorrupt, name, target)
 	}
 	return name, err
 }

@@ -42,7 +42,7 @@ func (d *Driver) Mount(ctx context.Context, id string, opts drivers.MountOptions
 		return d.merged(id), err
 	}
 	if err := d.mount(ctx, id, layer, options); err != nil {
-		return "", fmt.Errorf("mounting layer %q: %w", id, drivers.Classify(err))
+		return "", fmt.Errorf("mounting: %w", drivers.Classify(err))
 	}
 	return d.merged(id), nil
 }
@@ -145,11 +145,11 @@ func (d *Driver) Unmount(_ context.Context, id string) (err error) {
 		return err
 	}
 	if err := detach(layer); err != nil {
-		return fmt.Errorf("unmounting layer %q: %w", id, err)
+		return fmt.Errorf("unmounting: %w", err)
 	}
 	// On a read-only file system the old one has to do.
 	if err := renewMountPoint(layer); err != nil && !errors.Is(err, unix.EROFS) {
-		return fmt.Errorf("mount point of layer %q: %w", id, drivers.Classify(err))
+		return fmt.Errorf("mount point: %w", drivers.Classify(err))
 	}
 	return nil
 }

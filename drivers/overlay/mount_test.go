@@ -142,8 +142,8 @@ func TestMountErrorsSayWhatTheKernelSays(t *testing.T) {
 			driver := openIn(t, construct, newHome(t))
 			chain(t, driver, "base")
 			_, err := driver.Mount(t.Context(), "base", drivers.MountOptions{Options: []string{"unicorns=2"}})
-			if !errors.Is(err, unix.EINVAL) || !strings.Contains(fmt.Sprint(err), "unicorns") || !strings.Contains(fmt.Sprint(err), `"base"`) {
-				t.Errorf("got %v, want EINVAL, the option and the layer", err)
+			if !errors.Is(err, unix.EINVAL) || !strings.Contains(fmt.Sprint(err), "unicorns") {
+				t.Errorf("got %v, want EINVAL and the option", err)
 			}
 		})
 	}

@@ -23,7 +23,7 @@ func (d *Driver) View(ctx context.Context, id string) (dir string, release func(
 	defer func() { err = errors.Join(err, layer.Close()) }()
 	mount, err := d.viewMount(ctx, id, layer)
 	if err != nil {
-		return "", nil, fmt.Errorf("showing layer %q: %w", id, err)
+		return "", nil, fmt.Errorf("showing: %w", err)
 	}
 	// The descriptor keeps the mount, also if it is unmounted meanwhile.
 	return fmt.Sprintf("/proc/self/fd/%d", mount.Fd()), mount.Close, nil

@@ -85,7 +85,7 @@ func (d *Driver) Create(ctx context.Context, id, parent string, opts drivers.Cre
 	}
 	if parent != "" {
 		if err := d.layers.Need(parent); err != nil {
-			return fmt.Errorf("parent of layer %q: %w", id, err)
+			return fmt.Errorf("parent: %w", err)
 		}
 	}
 	return d.layers.Build(ctx, id, func(dir *at.Dir) error {
@@ -94,7 +94,7 @@ func (d *Driver) Create(ctx context.Context, id, parent string, opts drivers.Cre
 				return err
 			}
 		} else if err := d.copyParent(ctx, parent, dir); err != nil {
-			return fmt.Errorf("copying layer %q: %w", parent, err)
+			return fmt.Errorf("copying the parent: %w", model.OnObject(model.KindLayer, parent, err))
 		}
 		return setLabel(dir.Path("."))
 	})
@@ -142,7 +142,7 @@ func (d *Driver) List(context.Context) ([]string, error) { return d.layers.List(
 func (d *Driver) Mount(_ context.Context, id string, opts drivers.MountOptions) (string, error) {
 	for _, option := range strings.FieldsFunc(strings.Join(opts.Options, ","), func(r rune) bool { return r == ',' }) {
 		if option != "ro" {
-			return "", fmt.Errorf("layer %q: driver %s has no mount option %q: %w", id, Name, option, model.ErrInvalid)
+			return "", fmt.Errorf("driver %s has no mount option %q: %w", Name, option, model.ErrInvalid)
 		}
 	}
 	return d.layers.Path(id), d.layers.Need(id)
@@ -168,11 +168,7 @@ func (d *Driver) Apply(ctx context.Context, id string, src archive.Source, opts 
 	}
 	opts.Whiteouts = archive.WhiteoutsApplied
 	opts.IgnoreChownErrors = opts.IgnoreChownErrors || d.options.ignoreChownErrors
-	unpacked, err := archive.Unpack(ctx, d.layers.Path(id), src, opts)
-	if err != nil {
-		return unpacked, fmt.Errorf("layer %q: %w", id, err)
-	}
-	return unpacked, nil
+	return archive.Unpack(ctx, d.layers.Path(id), src, opts)
 }
 
 // Content gives access to the files of the layer's tree.

@@ -34,6 +34,9 @@ func (u *unpacker) copyContent(ctx context.Context, file *os.File, hdr *tar.Head
 	if hdr.Size < 0 || hdr.Size > maxFileSize {
 		return fmt.Errorf("%w: size of %d bytes", model.ErrInvalid, hdr.Size)
 	}
+	if limit := u.opts.MaxSize; limit > 0 && hdr.Size > limit-u.done.Size {
+		return fmt.Errorf("%w: with its %d bytes there is more content than the limit of %d bytes", model.ErrInvalid, hdr.Size, limit)
+	}
 	hole := false // the file must be extended to its end
 	for offset := int64(0); offset < hdr.Size; {
 		if err := ctx.Err(); err != nil {

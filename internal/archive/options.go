@@ -45,6 +45,10 @@ type UnpackOptions struct {
 	UIDMap, GIDMap []model.IDMap
 	// IgnoreChownErrors goes on where an owner cannot be set.
 	IgnoreChownErrors bool
+	// MaxSize is how many bytes of file content are unpacked at most, holes
+	// included; 0 is no limit. An archive can claim far more than its own
+	// size: a sparse file takes no room in it.
+	MaxSize int64
 }
 
 // Unpacked is what Unpack measured.
