@@ -82,7 +82,7 @@ func (p Problem) IsDerived() bool {
 // what it counts, every reference with its target. The order of the problems
 // is fixed. The error is about what kept Check from looking.
 func (tx *ReadTx) Check(ctx context.Context) ([]Problem, error) {
-	c := &checker{ctx: ctx, tx: tx, reported: make(map[Problem]bool), apps: make(map[uint64]bool)}
+	c := newChecker(ctx, tx)
 	for _, step := range []func() error{
 		c.checkBuckets, c.checkStore,
 		func() error { return checkRecords(c, layers, c.checkLayer) },
@@ -104,6 +104,10 @@ type checker struct {
 	problems []Problem
 	reported map[Problem]bool // some buckets are visited twice
 	apps     map[uint64]bool  // root pages of the buckets of programs
+}
+
+func newChecker(ctx context.Context, tx *ReadTx) *checker {
+	return &checker{ctx: ctx, tx: tx, reported: make(map[Problem]bool), apps: make(map[uint64]bool)}
 }
 
 func (c *checker) add(code ProblemCode, in bucket, key string, kind model.Kind, id, expected, found string) {

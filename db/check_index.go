@@ -140,7 +140,7 @@ func (c *checker) linksOfItem(path string) ([]link, error) {
 	if err != nil {
 		return nil, ignoreMissing(err)
 	}
-	return []link{fileLink(item.Content.Path, owner.Kind, owner.ID, item.Key)}, nil
+	return []link{fileLink(item.Content.Path, owner.Kind, owner.ID, owner.Key)}, nil
 }
 
 // linksOf returns the links of one record, if there is one.

@@ -137,6 +137,7 @@ func (c *checker) checkData() error {
 			}
 			if item.Key != name {
 				c.add(ProblemRecord, items.name, key, kind, id, "item "+printable(name), "item "+printable(item.Key))
+				return nil
 			}
 			if found, err := c.exists(kind, id); err != nil {
 				return err

@@ -83,9 +83,10 @@
 //
 // The rules between them: each entry below names/ and index/ follows from one
 // record or data item (links), which has all of its entries; uses/ has a count
-// for each layer that is used (uses.go) and store/usage the sums over all records; no path
-// is in trash/ and in index/files/. A reference to an object that does not
-// exist is allowed, since a deletion can be forced. Check compares all this.
+// for each layer that is used, and for no other (uses.go); store/usage has the
+// sums over all records; no path is in trash/ and in index/files/. A reference
+// to an object that does not exist is allowed, since a deletion can be forced.
+// Check compares all this.
 //
 // The run database is the file csdb-run.db in the run root:
 //

@@ -28,6 +28,7 @@ const (
 	OpReap     Op = "reap"    // content has been removed
 	OpApp      Op = "app"     // the bucket of an embedding program changed
 	OpMigrate  Op = "migrate" // the schema of the database changed
+	OpRepair   Op = "repair"  // something damaged was put right
 )
 
 // Change is one thing that a transaction did.
