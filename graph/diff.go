@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 
@@ -66,18 +67,19 @@ func (p *pair) compress(ctx context.Context, w io.Writer, compression model.Comp
 	}
 	err = p.write(ctx, z)
 	// The end of the compressed form must not make a broken stream look whole.
-	out.shut = err != nil
+	out.shut.Store(err != nil)
 	return errors.Join(err, z.Close())
 }
 
-// valve is a writer that can be shut.
+// valve is a writer that can be shut. Compressors write in goroutines of their
+// own.
 type valve struct {
 	w    io.Writer
-	shut bool
+	shut atomic.Bool
 }
 
 func (v *valve) Write(p []byte) (int, error) {
-	if v.shut {
+	if v.shut.Load() {
 		return len(p), nil
 	}
 	return v.w.Write(p)
