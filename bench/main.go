@@ -2,9 +2,9 @@
 // figure comes with the one that it is to be compared with, from the same run
 // on the same file system, and the report says their ratio.
 //
-//	sudo go run . [-layers 10000] [-images 10000] [-case NAME] [-dir DIR] [-json]
+//	CGO_ENABLED=0 go run . [-case NAME] [-layers 10000] [-images 10000] [-repeat 50] [-dir DIR] [-json]
 //
-// It needs root for a file system of its own, a journalled ext4 on a loop
+// README.md says what is measured, and which goals there are. It needs root for a file system of its own, a journalled ext4 on a loop
 // device: what a sync costs depends on the journal. With -dir it uses the
 // directory as it is.
 package main
