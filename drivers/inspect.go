@@ -48,6 +48,35 @@ type Fault struct {
 	Path string
 	// Expected and Found say what is wrong with it.
 	Expected, Found string
+	// Fix is what puts it right, nil if no change of one file does.
+	Fix *Fix
+}
+
+// FixOp is what a Fix does.
+type FixOp string
+
+// What can be done to a file.
+const (
+	FixMkdir   FixOp = "mkdir"   // make a directory that is missing
+	FixWrite   FixOp = "write"   // give a small file its content
+	FixSymlink FixOp = "symlink" // make a symbolic link anew
+	FixChmod   FixOp = "chmod"   // set the mode
+	FixChown   FixOp = "chown"   // set the owner
+	FixAway    FixOp = "away"    // take it away: nothing needs it
+)
+
+// Fix is a change of one file that puts something right.
+type Fix struct {
+	Op FixOp `json:"op"`
+	// Path is relative to what it was found in: the home of a driver, or the
+	// root of a store.
+	Path string `json:"path"`
+	// Mode is the permissions for FixMkdir, FixWrite and FixChmod.
+	Mode uint32 `json:"mode,omitempty"`
+	// Owner is the user for FixChown.
+	Owner uint32 `json:"owner,omitempty"`
+	// Text is the content for FixWrite, and the target for FixSymlink.
+	Text string `json:"text,omitempty"`
 }
 
 // FaultKind describes a kind of fault for people.

@@ -8,7 +8,7 @@ import (
 )
 
 // AtWork tells what programs are at work on in a store, for those who look at
-// one without opening it. It takes no locks and makes no files; on a copy of a
+// one without opening it. OnPath and OnLayer take no locks and make no files; on a copy of a
 // store, or where there is none, nobody is at work.
 type AtWork struct{ keys *flock.Keys }
 
@@ -26,4 +26,14 @@ func (w AtWork) OnPath(path string) (bool, error) {
 // OnLayer tells whether a program is changing the content of a layer.
 func (w AtWork) OnLayer(id model.LayerID) (bool, error) {
 	return w.keys.Held(contentKey(id), flock.Shared)
+}
+
+// Take takes the lock of whoever works on the content at a path, if nobody has
+// it. Unlike the other methods it may make a lock file.
+func (w AtWork) Take(path string) (release func(), free bool, err error) {
+	lock, err := w.keys.TryLock(pathKey(path), flock.Exclusive)
+	if err != nil || lock == nil {
+		return nil, false, err
+	}
+	return lock.Unlock, true, nil
 }

@@ -35,6 +35,7 @@ var varying = []struct {
 	{regexp.MustCompile(`\d+ pages of 4096 bytes`), "N pages of 4096 bytes"},
 	{regexp.MustCompile(`\bpage \d+`), "page N"},
 	{regexp.MustCompile(`\.tmp-[A-Z2-7]+`), ".tmp-RANDOM"},
+	{regexp.MustCompile(`csdb-repair-\d{8}T\d{6}\.\d{9}Z`), "csdb-repair-ID"},
 	{regexp.MustCompile(`FILE: \S+, up`), "FILE: SIZE, up"},
 	{regexp.MustCompile(`"file":"FILE","size":\d+`), `"file":"FILE","size":SIZE`},
 }
@@ -66,6 +67,10 @@ func transcripts() []transcript {
 			"inspect app:latest", "inspect web", "inspect base-layer", "inspect 1a7e02", "inspect --json tool:2 job",
 			"inspect --kind image 7001", "inspect --kind layer tool:2", "inspect --kind volume x", "inspect nobody web nothing", "inspect", "inspect web --json",
 		}},
+		{name: "refs", lines: []string{
+			"refs app:latest", "refs tool:2", "refs web", "refs base-layer", "refs 1a7e02", "refs 70b1a7", "refs --json base-layer", "--json refs web",
+			"refs --kind image base-layer", "refs --kind volume x", "refs nobody", "refs",
+		}},
 		{name: "tree", lines: []string{"tree", "tree --all", "tree tool:2", "tree web", "tree 1a7e01", "tree --json", "tree nobody"}},
 		{name: "du", lines: []string{"du", "du --json"}},
 		{name: "log", lines: []string{"log", "log -n 2", "log --last 1 --json", "log --since 1h", "log --since 100h -n 1", "log --since yesterday", "log -n -1"}},
@@ -85,17 +90,27 @@ func transcripts() []transcript {
 		},
 		{name: "another-driver", lines: []string{"--driver overlay info", "--driver floppy info", "--driver vfs ls -q"}},
 		{name: "damaged", prepare: damage, lines: []string{
-			"info", "ls", "ls --json", "inspect app:latest", "inspect 1a7e02", "inspect web", "tree", "du", "log -n 1", "fsck", "--json fsck", "fsck --depth structure",
+			"info", "ls", "ls --json", "inspect app:latest", "inspect 1a7e02", "inspect web", "refs app:latest", "refs 1a7e03", "tree", "du", "log -n 1", "fsck", "--json fsck", "fsck --depth structure",
 		}},
 		{name: "forced", prepare: func(t *testing.T, s *sample) {
 			store := s.open(t)
 			must(t, store.Delete(t.Context(), baseLayer))
 			must(t, store.Delete(t.Context(), toolImage))
 			must(t, store.Close())
-		}, lines: []string{"ls", "tree", "inspect app:latest", "du", "fsck"}},
+		}, lines: []string{"ls", "tree", "inspect app:latest", "refs app:latest", "refs job", "du", "fsck"}},
 		{name: "broken", prepare: func(t *testing.T, s *sample) {
 			must(t, os.Truncate(s.path(db.FileName), 8192))
 		}, lines: []string{"info", "ls", "log", "backup FILE", "fsck"}},
+		{name: "repair", prepare: func(t *testing.T, s *sample) {
+			must(t, os.MkdirAll(s.path("vfs/dir/left"), 0o700))
+			must(t, os.Chmod(s.path("vfs-containers/"+string(webCtr)+"/settings"), 0o644))
+			dbtest.FlipBit(t, s.path(db.FileName), "names/image", "app:latest")
+		}, lines: []string{
+			"repair --dry-run", "repair", "repair --json", "repair --dry-run --json", "repair --plan ROOT/nothing", "repair --plan ROOT/csdb.id", "repair --list", "repair --undo",
+			"repair --yes", "fsck", "repair --list", "repair --list --json", "repair --undo", "fsck --depth structure", "repair --undo", "repair --yes --json",
+			"repair --undo --id nothing", "repair --undo --json", "repair --undo --plan x", "repair --list --dry-run", "repair --id x", "repair --plan x --depth contents", "repair x",
+		}},
+		{name: "repair-damaged", prepare: damage, lines: []string{"repair --dry-run", "repair --yes", "repair --yes", "repair --undo"}},
 		{name: "debris", prepare: func(t *testing.T, s *sample) {
 			must(t, os.MkdirAll(s.path("vfs/dir/left"), 0o700))
 		}, lines: []string{"fsck", "fsck --json"}},

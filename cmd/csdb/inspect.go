@@ -37,7 +37,7 @@ Examples:
 }
 
 func (o *inspect) run(ctx context.Context, s *session, refs []string) error {
-	kinds, err := o.kinds()
+	kinds, err := kindsNamed("inspect", o.kind)
 	if err != nil {
 		return err
 	}
@@ -67,15 +67,16 @@ func (o *inspect) run(ctx context.Context, s *session, refs []string) error {
 	return errors.Join(l.damaged.err(), errors.Join(l.missing...))
 }
 
-// kinds returns the kinds of objects that are looked for; none means all.
-func (o *inspect) kinds() ([]model.Kind, error) {
-	if o.kind == "" {
+// kindsNamed returns the kinds of objects that a command is to look for; none
+// means all.
+func kindsNamed(command, kind string) ([]model.Kind, error) {
+	if kind == "" {
 		return nil, nil
 	}
-	if !slices.Contains(model.Kinds, model.Kind(o.kind)) {
-		return nil, &usageError{command: "inspect", err: fmt.Errorf("--kind %q is none of %v", o.kind, model.Kinds)}
+	if !slices.Contains(model.Kinds, model.Kind(kind)) {
+		return nil, &usageError{command: command, err: fmt.Errorf("--kind %q is none of %v", kind, model.Kinds)}
 	}
-	return []model.Kind{model.Kind(o.kind)}, nil
+	return []model.Kind{model.Kind(kind)}, nil
 }
 
 // lookup is what came of looking for several objects.

@@ -247,12 +247,19 @@ func (v *inspection) noteMount(mounts map[model.LayerID]db.Mount) {
 	case v.Container != nil:
 		layer = v.Container.Layer
 	}
+	v.Mount = mountStateOf(mounts, layer)
+}
+
+// mountStateOf tells how a layer is mounted; nil means that it is not, as far
+// as is noted.
+func mountStateOf(mounts map[model.LayerID]db.Mount, layer model.LayerID) *mountState {
 	m, noted := mounts[layer]
 	if !noted || m.Count == 0 {
-		return
+		return nil
 	}
-	v.Mount = &mountState{Path: m.Path, Count: m.Count, Since: m.Since, Mounted: !m.Kernel}
+	state := &mountState{Path: m.Path, Count: m.Count, Since: m.Since, Mounted: !m.Kernel}
 	if mounted, err := mountinfo.Mounted(m.Path); err == nil && mounted {
-		v.Mount.Mounted = true
+		state.Mounted = true
 	}
+	return state
 }

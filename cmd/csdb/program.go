@@ -65,8 +65,8 @@ func (p *program) app() *urfave.App {
 // commands returns all commands in the order in which the help lists them.
 func (p *program) commands() []*urfave.Command {
 	return []*urfave.Command{
-		p.infoCommand(), p.lsCommand(), p.inspectCommand(), p.treeCommand(), p.duCommand(), p.logCommand(),
-		p.fsckCommand(), p.backupCommand(), p.completionCommand(), p.docsCommand(),
+		p.infoCommand(), p.lsCommand(), p.inspectCommand(), p.refsCommand(), p.treeCommand(), p.duCommand(), p.logCommand(),
+		p.fsckCommand(), p.repairCommand(), p.backupCommand(), p.completionCommand(), p.docsCommand(),
 	}
 }
 

@@ -57,6 +57,7 @@ func reading(t testing.TB) [][]string {
 		{"info"},
 		{"ls"},
 		{"inspect", "web"},
+		{"refs", "web"},
 		{"tree"},
 		{"du"},
 		{"log"},

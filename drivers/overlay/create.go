@@ -112,9 +112,9 @@ func (p *plan) write(dir *at.Dir) error {
 	if len(p.lower) == 0 {
 		steps = append(steps, func() error { return dir.Mkdir(emptyDir, 0o700, p.owner.UID, p.owner.GID) })
 	} else {
-		steps = append(steps, func() error { return dir.WriteFile(lowerFile, []byte(formatLower(p.lower)), 0o666) })
+		steps = append(steps, func() error { return dir.WriteFile(lowerFile, []byte(formatLower(p.lower)), lowerFileMode) })
 	}
-	steps = append(steps, func() error { return dir.WriteFile(linkFile, []byte(p.link), 0o644) })
+	steps = append(steps, func() error { return dir.WriteFile(linkFile, []byte(p.link), linkFileMode) })
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err

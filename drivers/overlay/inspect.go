@@ -173,10 +173,16 @@ func lookAtPart(name string) func(*at.Dir, drivers.InspectedLayer) (*drivers.Fau
 		fault, err := lookAtDir(dir, layer.Dir, name)
 		if fault != nil {
 			fault.Code = faultParts
+			if fault.Found == nothing {
+				fault.Fix = &drivers.Fix{Op: drivers.FixMkdir, Path: fault.Path, Mode: 0o700}
+			}
 		}
 		return fault, err
 	}
 }
+
+// nothing is what is found in place of something that is missing.
+const nothing = "nothing"
 
 // lookAtDir looks whether a layer's directory has a certain one in it.
 func lookAtDir(dir *at.Dir, layer, name string) (*drivers.Fault, error) {
@@ -184,7 +190,7 @@ func lookAtDir(dir *at.Dir, layer, name string) (*drivers.Fault, error) {
 	found := drivers.KindOfFile(stat.Mode)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		found = "nothing"
+		found = nothing
 	case err != nil:
 		return nil, err
 	case stat.Mode&unix.S_IFMT == unix.S_IFDIR:

@@ -48,17 +48,20 @@ func (i *inspector) lookAtNames(dir *at.Dir, layer drivers.InspectedLayer) (*dri
 	}
 	return &drivers.Fault{
 		Code: faultName, Path: name.path(), Found: found, Expected: "a symbolic link to " + linkTarget(layer.Dir),
+		Fix: &drivers.Fix{Op: drivers.FixSymlink, Path: name.path(), Text: linkTarget(layer.Dir)},
 	}, err
 }
 
 // wrongLink is the fault of a layer whose file link is wrong.
 func (i *inspector) wrongLink(dir *at.Dir, id string) (*drivers.Fault, error) {
-	expected := "a short name"
+	fault := &drivers.Fault{Code: faultLink, Path: id + "/" + linkFile, Expected: "a short name"}
 	if name, known := i.names[id]; known {
-		expected = fmt.Sprintf("%q", name)
+		fault.Expected = fmt.Sprintf("%q", name)
+		fault.Fix = &drivers.Fix{Op: drivers.FixWrite, Path: fault.Path, Mode: linkFileMode, Text: string(name)}
 	}
-	found, err := describe(dir, linkFile)
-	return &drivers.Fault{Code: faultLink, Path: id + "/" + linkFile, Expected: expected, Found: found}, err
+	var err error
+	fault.Found, err = describe(dir, linkFile)
+	return fault, err
 }
 
 // writtenLink returns the short name that is written down in the directory of a
@@ -88,10 +91,11 @@ func (i *inspector) lookAtLower(dir *at.Dir, layer drivers.InspectedLayer) (*dri
 	} else if !errors.Is(err, model.ErrCorrupt) {
 		return nil, err
 	}
-	expected, errExpected := i.expectedLower(layer)
-	found, errFound := describe(dir, lowerFile)
-	return &drivers.Fault{Code: faultLower, Path: layer.Dir + "/" + lowerFile, Expected: expected, Found: found},
-		errors.Join(errExpected, errFound)
+	fault := &drivers.Fault{Code: faultLower, Path: layer.Dir + "/" + lowerFile}
+	errExpected := i.expectLower(fault, layer)
+	var errFound error
+	fault.Found, errFound = describe(dir, lowerFile)
+	return fault, errors.Join(errExpected, errFound)
 }
 
 // areNamesOf tells whether short names are those of the layer's ancestors.
@@ -111,31 +115,44 @@ func (i *inspector) areNamesOf(names []link, layer drivers.InspectedLayer) (bool
 	return true, nil
 }
 
-// expectedLower says what the file lower of a layer should contain.
-func (i *inspector) expectedLower(layer drivers.InspectedLayer) (string, error) {
+// expectLower says what the file lower of a layer should contain, as far as that
+// is known.
+func (i *inspector) expectLower(fault *drivers.Fault, layer drivers.InspectedLayer) error {
 	if len(layer.Below) == 0 {
-		return "nothing", nil
+		fault.Expected = "nothing"
+		fault.Fix = &drivers.Fix{Op: drivers.FixAway, Path: fault.Path}
+		return nil
 	}
 	names := make([]link, 0, len(layer.Below))
 	for _, below := range layer.Below {
 		name, err := i.writtenLink(below)
 		if err != nil {
-			return "", err
+			return err
 		}
 		if known, ok := i.names[below]; ok && i.targets[name] != below {
 			name = known
 		}
 		if name == "" {
-			return fmt.Sprintf("the short names of %q", layer.Below), nil
+			fault.Expected = fmt.Sprintf("the short names of %q", layer.Below)
+			return nil
 		}
 		names = append(names, name)
 	}
-	text := fmt.Sprintf("%q", formatLower(names))
+	text := formatLower(names)
+	fault.Expected = fmt.Sprintf("%q", text)
 	if layer.Cut {
-		text += " and what follows"
+		fault.Expected += " and what follows"
+		return nil
 	}
-	return text, nil
+	fault.Fix = &drivers.Fix{Op: drivers.FixWrite, Path: fault.Path, Mode: lowerFileMode, Text: text}
+	return nil
 }
+
+// Modes of the files in which a layer has short names.
+const (
+	linkFileMode  = 0o644
+	lowerFileMode = 0o666
+)
 
 // maxShown is how much of a file's content a fault shows, in bytes.
 const maxShown = 300

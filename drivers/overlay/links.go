@@ -58,7 +58,7 @@ func checkLink(links *at.Dir, id string, layer *at.Dir) (link, error) {
 // writeLink writes the short name down in the layer's directory.
 func writeLink(layer *at.Dir, name link) error {
 	temp := partLinkFile + string(name)
-	if err := layer.WriteFile(temp, []byte(name), 0o644); err != nil {
+	if err := layer.WriteFile(temp, []byte(name), linkFileMode); err != nil {
 		return err
 	}
 	return layer.Rename(temp, linkFile)

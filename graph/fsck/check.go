@@ -140,7 +140,10 @@ func (c *checker) checkFile() (there bool, err error) {
 	}
 	c.owner = stat.Uid
 	if c.options.Root != "" && stat.Mode&0o077 != 0 {
-		c.addDatabase(CodeMode, "mode 0600", fmt.Sprintf("mode %04o", stat.Mode&0o7777))
+		c.add(Finding{
+			Code: CodeMode, Realm: InRoot, Place: db.FileName, Expected: "mode 0600", Found: fmt.Sprintf("mode %04o", stat.Mode&0o7777),
+			Fix: &drivers.Fix{Op: drivers.FixChmod, Path: db.FileName, Mode: 0o600},
+		})
 	}
 	return true, nil
 }
@@ -178,6 +181,7 @@ func (c *checker) addDatabase(code Code, expected, found string) {
 func (c *checker) checkMarker() error {
 	marked, err := db.ReadMarker(c.options.Root)
 	finding := Finding{Code: CodeMarker, Realm: InRoot, Place: db.MarkerName, Expected: "the UUID " + c.report.UUID}
+	finding.Derived = c.report.UUID != "" // whoever opens the store for writing makes it anew
 	switch {
 	case errors.Is(err, model.ErrCorrupt):
 		finding.Found = "no UUID"
@@ -186,7 +190,7 @@ func (c *checker) checkMarker() error {
 	case marked == "":
 		finding.Found = "nothing"
 	case c.report.UUID != "" && marked != c.report.UUID:
-		finding.Severity, finding.Found = Damage, "the UUID "+marked
+		finding.Severity, finding.Derived, finding.Found = Damage, false, "the UUID "+marked
 	default:
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/model"
@@ -35,7 +36,10 @@ var codes = map[db.ProblemCode]Code{
 func (c *checker) noteProblem(p db.Problem) {
 	finding := Finding{Code: codes[p.Code], Realm: InDatabase, Place: p.Place, Expected: p.Expected, Found: p.Found}
 	if p.IsDerived() {
-		finding.Severity = Repairable
+		finding.Severity, finding.Derived = Repairable, true
+	}
+	if p.Code == db.ProblemTrash || strings.HasPrefix(p.Place, "trash/") {
+		finding.Derived = true // what is content without a record then, is found as such
 	}
 	if p.ID != "" {
 		finding.Object = &Object{Kind: p.Kind, ID: p.ID}

@@ -56,19 +56,28 @@ func (u *users) list(f *Finding, kind model.Kind, ids map[string]bool) []Object 
 // reproduced.
 const noTarSplit = "the layer can be used, but its diff cannot be reproduced bit for bit: it cannot be pushed or exported as it was"
 
+// byRepair is the best remedy for whatever package repair can put right.
+const byRepair = "`csdb repair` puts it right, and can take that back"
+
 // describe says of all findings what they mean and what can be done.
 func (c *checker) describe() {
 	for i := range c.report.Findings {
 		f := &c.report.Findings[i]
 		kind := c.kinds[f.Code]
+		if f.Code == CodeRecord && f.Derived {
+			kind = c.kinds[CodeIndex] // it is no record of an object
+		}
 		f.Effect = kind.Effect
 		if f.Object != nil && f.Object.TarSplit && f.Severity == Damage {
 			f.Effect = noTarSplit
 		}
 		replace := strings.NewReplacer("{path}", c.path(f), "{id}", f.id())
-		f.Remedies = make([]string, len(kind.Remedies))
-		for n, remedy := range kind.Remedies {
-			f.Remedies[n] = replace.Replace(remedy)
+		f.Remedies = make([]string, 0, len(kind.Remedies)+1)
+		if f.Fix != nil || f.Derived {
+			f.Remedies = append(f.Remedies, byRepair)
+		}
+		for _, remedy := range kind.Remedies {
+			f.Remedies = append(f.Remedies, replace.Replace(remedy))
 		}
 	}
 }

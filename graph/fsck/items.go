@@ -31,8 +31,10 @@ func (s *store) checkItems(ctx context.Context) error {
 // checkContent compares a content file with what is recorded about it.
 func (s *store) checkContent(object Object, c model.Content) error {
 	s.report.Checked.Files++
+	finding := Finding{Object: &object, Realm: InRoot, Place: c.Path}
 	report := func(code Code, expected, found string) {
-		s.add(Finding{Code: code, Object: &object, Realm: InRoot, Place: c.Path, Expected: expected, Found: found})
+		finding.Code, finding.Expected, finding.Found = code, expected, found
+		s.add(finding)
 	}
 	file := fmt.Sprintf("a file of %d bytes", c.Size)
 	stat, err := s.files.Stat(c.Path)
@@ -56,9 +58,11 @@ func (s *store) checkContent(object Object, c model.Content) error {
 		report(CodeSize, file, fmt.Sprintf("%d bytes", stat.Size))
 	}
 	if stat.Mode&0o077 != 0 {
+		finding.Fix = &drivers.Fix{Op: drivers.FixChmod, Path: c.Path, Mode: 0o600}
 		report(CodeAccess, "mode 0600", fmt.Sprintf("mode %04o", stat.Mode&0o7777))
 	}
 	if stat.Uid != s.owner {
+		finding.Fix = &drivers.Fix{Op: drivers.FixChown, Path: c.Path, Owner: s.owner}
 		report(CodeOwner, fmt.Sprintf("user %d, whom the database belongs to", s.owner), fmt.Sprintf("user %d", stat.Uid))
 	}
 	return nil

@@ -157,7 +157,7 @@ func debrisKinds() []Kind {
 		},
 		{
 			Code: CodeTrash, Severity: Info, Effect: "it takes space until it is removed",
-			Remedies: []string{harmless + ": a program that deletes something, or is asked to clean up, removes it"},
+			Remedies: []string{harmless, "`csdb gc` removes it"},
 		},
 		{
 			Code: CodeMount, Severity: Info, Effect: "nothing: what the kernel does not show is taken for not mounted",

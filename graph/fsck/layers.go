@@ -51,7 +51,13 @@ func (s *store) checkDir(ctx context.Context, l *model.Layer) error {
 	inspected.Below, inspected.Cut = s.below(l)
 	faults, err := s.home.Layer(ctx, inspected)
 	for _, fault := range faults {
+		if fault.Fix != nil {
+			fix := *fault.Fix
+			fix.Path = s.layerPath(fix.Path)
+			fault.Fix = &fix
+		}
 		s.add(Finding{
+			Fix:  fault.Fix,
 			Code: Code(fault.Code), Object: layerObject(l.ID),
 			Realm: InRoot, Place: s.layerPath(fault.Path), Expected: fault.Expected, Found: fault.Found,
 		})

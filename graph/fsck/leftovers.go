@@ -133,6 +133,8 @@ func (s *store) addStray(f Finding, path string) error {
 		}
 	}
 	f.Code, f.Expected = CodeStray, "nothing without a record"
+	f.Fix = &drivers.Fix{Op: drivers.FixAway, Path: f.Place}
+	f.Lock = path
 	if begun, ok := s.staged[path]; ok {
 		f.Found += fmt.Sprintf(", begun by process %d (%s) at %s, which is gone", begun.PID, begun.Command, begun.Since.Format(time.RFC3339))
 	}

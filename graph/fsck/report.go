@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/model"
 )
 
@@ -87,6 +88,15 @@ type Finding struct {
 	More       bool     `json:"more,omitempty"`
 	// Remedies are what can be done, the best first.
 	Remedies []string `json:"remedies"`
+	// Fix is the change of a file that puts it right, if there is one. Its path
+	// is relative to the graph root.
+	Fix *drivers.Fix `json:"fix,omitempty"`
+	// Derived tells that what is wrong follows from the records of the
+	// database, so that db.Tx.Mend puts it right.
+	Derived bool `json:"derived,omitempty"`
+	// Lock is the path whose lock is held by whoever works on what was found,
+	// see graph.AtWork, or "".
+	Lock string `json:"-"`
 }
 
 // compare orders findings: the worst first, then by code, object and place.

@@ -46,7 +46,7 @@ func TestKeyLockWaitsAndCanBeGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if _, err := keys.Lock(ctx, "k", flock.Exclusive); !errors.Is(err, model.ErrBusy) {
 		t.Fatalf("got %v", err)

@@ -33,7 +33,9 @@ func holder(ctx context.Context, args []string) error {
 		return err
 	}
 	fmt.Fprintln(os.Stdout, "held")
-	select {}
+	<-ctx.Done()
+	l.Release() // so that nobody collects it before
+	return nil
 }
 
 func startHolder(t *testing.T, path string) *exec.Cmd {

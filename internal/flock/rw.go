@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,7 +47,10 @@ func OpenRW(path string) (*RW, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	return &RW{turnstile: lockFile{file: turnstile}, lock: lockFile{file: lock}, gate: make(chan struct{}, 1)}, nil
+	l := &RW{gate: make(chan struct{}, 1)}
+	l.turnstile.file.Store(turnstile)
+	l.lock.file.Store(lock)
+	return l, nil
 }
 
 // QueuePath returns the path of the turnstile of the lock path.
@@ -72,7 +76,7 @@ type Hooks struct {
 // names the processes that are in the way.
 func (l *RW) Acquire(ctx context.Context, mode Mode, hooks Hooks) error {
 	if err := context.Cause(ctx); err != nil {
-		return fmt.Errorf("lock %s: %w", l.lock.file.Name(), err)
+		return fmt.Errorf("lock %s: %w", l.lock.file.Load().Name(), err)
 	}
 	select {
 	case l.gate <- struct{}{}:
@@ -118,31 +122,32 @@ func (l *RW) Release() {
 
 // Close closes the lock files. Nobody may hold the lock or be waiting for it.
 func (l *RW) Close() {
-	_ = l.turnstile.file.Close()
-	_ = l.lock.file.Close()
+	_ = l.turnstile.file.Load().Close()
+	_ = l.lock.file.Load().Close()
 }
 
 // ended describes why a wait for the lock has ended.
 func (l *RW) ended(ctx context.Context, err error, holders func() []Holder) error {
-	return ended(ctx, l.lock.file.Name(), err, holders)
+	return ended(ctx, l.lock.file.Load().Name(), err, holders)
 }
 
 // Holders returns the processes that hold the lock.
-func (l *RW) Holders() []Holder { return Holders(l.lock.file) }
+func (l *RW) Holders() []Holder { return Holders(l.lock.file.Load()) }
 
 // inFront returns the processes that hold the lock and the one that holds the
 // turnstile, if that is another one: other goroutines of this process are of
 // interest only if they are all there is.
 func (l *RW) inFront() []Holder {
-	waiting := slices.DeleteFunc(Holders(l.turnstile.file), func(h Holder) bool { return h.PID == os.Getpid() })
+	waiting := slices.DeleteFunc(Holders(l.turnstile.file.Load()), func(h Holder) bool { return h.PID == os.Getpid() })
 	return append(l.Holders(), waiting...)
 }
 
 // lockFile is one of the files of an RW. Its methods are not called at the same
 // time.
 type lockFile struct {
-	// file is what the lock is taken on if that needs no waiting.
-	file  *os.File
+	// file is what the lock is taken on if that needs no waiting. Whoever waits
+	// for his turn may look at it meanwhile.
+	file  atomic.Pointer[os.File]
 	queue Queue
 }
 
@@ -170,7 +175,7 @@ func (l *lockFile) take(ctx context.Context, mode Mode) (grip, error) {
 		if err != nil || !unlinked(locked.file) {
 			return locked, err
 		}
-		fresh, err := openLockFile(l.file.Name())
+		fresh, err := openLockFile(l.file.Load().Name())
 		if err == nil && sameFile(fresh, locked.file) {
 			_ = fresh.Close() // the file system does not count links
 			return locked, nil
@@ -179,20 +184,20 @@ func (l *lockFile) take(ctx context.Context, mode Mode) (grip, error) {
 		if err != nil {
 			return grip{}, err
 		}
-		_ = l.file.Close()
-		l.file = fresh
+		_ = l.file.Swap(fresh).Close()
 	}
 }
 
 // takeAny takes the lock of the file, removed or not.
 func (l *lockFile) takeAny(ctx context.Context, mode Mode) (grip, error) {
-	free, err := tryFlock(l.file, mode)
+	file := l.file.Load()
+	free, err := tryFlock(file, mode)
 	if free || err != nil {
-		return grip{file: l.file}, err
+		return grip{file: file}, err
 	}
-	open := func() (*os.File, error) { return openLockFile(l.file.Name()) }
+	open := func() (*os.File, error) { return openLockFile(l.file.Load().Name()) }
 	wait := func(f *os.File) error { return flock(f, mode.operation()) }
-	file, err := l.queue.take(ctx, mode.String(), open, wait)
+	file, err = l.queue.take(ctx, mode.String(), open, wait)
 	return grip{file: file, own: true}, err
 }
 

@@ -306,3 +306,25 @@ func TestFailureOfOpenedReleasesTheLock(t *testing.T) {
 	}
 	acquire(t, other, flock.Exclusive)
 }
+
+// One goroutine may name those in front of it while another one has found that
+// the file was replaced.
+func TestLockFileIsReplacedBesideWhoWaits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	holder, l := openRW(t, path), openRW(t, path)
+	acquire(t, holder, flock.Exclusive)
+	if err := os.Remove(flock.QueuePath(path)); err != nil {
+		t.Fatal(err)
+	}
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			if err := l.Acquire(ctx, flock.Exclusive, alone()); !errors.Is(err, model.ErrBusy) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	both.Wait()
+}
