@@ -68,10 +68,11 @@ type remote struct {
 	answers *json.Decoder
 }
 
-// startAgent starts an agent for a store.
-func startAgent(t testing.TB, p *place) *remote {
+// startAgent starts an agent for a store, with more in its environment.
+func startAgent(t testing.TB, p *place, environment ...string) *remote {
 	t.Helper()
 	child := testutil.Child(t, "agent", p.driver, p.root, p.run)
+	child.Env = append(child.Env, environment...)
 	in := must(child.StdinPipe())(t)
 	out := must(child.StdoutPipe())(t)
 	noError(t, child.Start())

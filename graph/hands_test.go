@@ -61,6 +61,11 @@ func (h *hands) action(do string) func(context.Context, op) (result, error) {
 		"churn":         h.churn,
 		"pull":          h.pull,
 		"pull at once":  h.pullAtOnce,
+		"publish":       h.publish,
+		"put":           h.put,
+		"wipe":          h.wipe,
+		"close":         h.close,
+		"hits":          h.hits,
 	}[do]
 }
 

@@ -53,6 +53,12 @@ func findPlace(t *testing.T, driver string) *place {
 	} else {
 		dir = testutil.SharedLoop(t, "ext4")
 	}
+	return placeIn(t, driver, dir)
+}
+
+// placeIn makes a place for a store in a directory.
+func placeIn(t *testing.T, driver, dir string) *place {
+	t.Helper()
 	p := &place{driver: driver, root: filepath.Join(dir, "root"), run: filepath.Join(dir, "run")}
 	t.Cleanup(func() {
 		if !t.Skipped() {

@@ -27,14 +27,15 @@ type Recovered struct {
 // what dead processes had begun, and everything else in the directories of the
 // store that has no record. What the store refers to, and what living processes
 // are making, is never touched; the comment on the type claim in this package
-// says why. It may run at any time, also beside others. It goes on after
-// errors, and returns them all.
+// says why. Mounts that have been counted and are not there are forgotten. It
+// may run at any time, also beside others. It goes on after errors, and returns
+// them all.
 func (s *Store) Recover(ctx context.Context) (*Recovered, error) {
 	if err := s.writable(); err != nil {
 		return nil, err
 	}
 	r := &Recovered{}
-	return r, errors.Join(s.recoverTrash(ctx, r), s.recoverStaged(ctx, r), s.recoverStrays(ctx, r))
+	return r, errors.Join(s.recoverTrash(ctx, r), s.recoverStaged(ctx, r), s.recoverStrays(ctx, r), s.recoverMounts(ctx))
 }
 
 // recoverTrash removes everything in the trash.
@@ -95,6 +96,7 @@ func (s *Store) removeStray(ctx context.Context, e db.Staged) (outcome, error) {
 	if err := context.Cause(ctx); err != nil {
 		return strayNeeded, err
 	}
+	crashpoint.Hit(crashpoint.RecoverFound)
 	lock, err := s.keys.TryLock(pathKey(e.Path), flock.Exclusive)
 	if err != nil {
 		return strayNeeded, err
@@ -194,4 +196,44 @@ func (s *Store) listContent(ctx context.Context) (all []db.Staged, err error) {
 	}
 	// There are directories of objects only in the run root.
 	return all, s.onRunFiles(list)
+}
+
+// recoverMounts forgets the mounts that have been noted and are not there any
+// more: whoever unmounted them died before he could say so.
+func (s *Store) recoverMounts(ctx context.Context) error {
+	var noted []db.Mount
+	err := s.run.View(ctx, func(tx *db.RunTx) (err error) {
+		noted, err = tx.Mounts()
+		return err
+	})
+	errs := []error{err}
+	for _, m := range noted {
+		if err := s.recoverMount(ctx, m.Layer); err != nil {
+			errs = append(errs, fmt.Errorf("mount %s: %w", m.Path, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// recoverMount forgets the mount of a layer if it is not there, and nobody is
+// mounting or unmounting it.
+func (s *Store) recoverMount(ctx context.Context, id model.LayerID) error {
+	lock, err := s.keys.TryLock(mountKey(id), flock.Exclusive)
+	if err != nil || lock == nil {
+		return err
+	}
+	held := &layerLock{store: s, ids: []model.LayerID{id}, locks: []*flock.KeyLock{lock}}
+	defer held.unlock(ctx)
+	var there *db.Mount
+	l, err := s.layerRecord(ctx, id)
+	if err == nil {
+		there, err = s.mountOf(ctx, l)
+	}
+	switch {
+	case there != nil || errors.Is(err, model.ErrCorrupt): // what cannot be read can perhaps be mended
+		return nil
+	case ignoreNotFound(err) != nil:
+		return err
+	}
+	return s.forgetMount(ctx, id)
 }

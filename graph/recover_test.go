@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/graph"
@@ -159,6 +160,32 @@ func TestRecoverDropsOldNotes(t *testing.T) {
 		t.Errorf("recovered %+v", r)
 	}
 	p.examine(t)
+}
+
+// Whoever unmounts a layer may die before he can say so, and others may unmount
+// it too. What is mounted stays.
+func TestRecoverForgetsMountsThatAreGone(t *testing.T) {
+	p := newPlace(t, "overlay")
+	s := p.open(t)
+	var paths []string
+	for _, id := range []model.LayerID{"gone", "here"} {
+		createLayer(t, s, id, "")
+		paths = append(paths, must(s.Mount(t.Context(), string(id), graph.MountOptions{}))(t))
+	}
+	noError(t, unix.Unmount(paths[0], 0))
+	must(s.Recover(t.Context()))(t)
+	var left []model.LayerID
+	editRun(t, p, s, func(tx *db.RunTx) error {
+		mounts, err := tx.Mounts()
+		for _, m := range mounts {
+			left = append(left, m.Layer)
+		}
+		return err
+	})
+	if !slices.Equal(left, []model.LayerID{"here"}) {
+		t.Errorf("mounts of %q are known", left)
+	}
+	must(s.Unmount(t.Context(), "here", false))(t)
 }
 
 // Entries in the trash are what a process left that died after a commit.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/csdb/csdb/db"
@@ -17,10 +18,10 @@ import (
 type patience int
 
 const (
-	// patiently waits, but not for a layer that is used. It is for who has
-	// deleted an object himself: others look at its paths for an instant only,
-	// or they are removing the very same, and then it is better gone when the
-	// deletion returns.
+	// patiently waits a moment, but not for a layer that is used. It is for who
+	// has deleted an object himself: others look at its paths for an instant
+	// only, or they are removing the very same, and then it is better gone when
+	// the deletion returns.
 	patiently patience = iota
 	// hastily leaves it to whoever has the lock.
 	hastily
@@ -38,8 +39,11 @@ func (s *Store) reap(ctx context.Context, entries []db.Trash, p patience) (done 
 	return s.reapNow(ctx, s.views.hold(entries), p)
 }
 
-// reapNow is reap for entries that no view is about to open.
+// reapNow is reap for entries that no view is about to open. Whoever reaps
+// several keeps the locks on their paths while he waits for the next one, so
+// all take them in the same order.
 func (s *Store) reapNow(ctx context.Context, entries []db.Trash, p patience) (done []db.Trash, err error) {
+	entries = slices.SortedFunc(slices.Values(entries), func(a, b db.Trash) int { return strings.Compare(a.Path, b.Path) })
 	var errs []error
 	for batch := range slices.Chunk(entries, reapBatch) {
 		some, err := s.reapSome(ctx, batch, p)
@@ -80,18 +84,15 @@ func (s *Store) reapContent(ctx context.Context, t db.Trash, p patience) (lock *
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
+	crashpoint.Hit(crashpoint.ReapFound)
 	if t.Kind == db.TrashLayer {
-		layer, err := s.lockUnused(ctx, contentKey(model.LayerID(t.ID)), p)
+		layer, err := s.lockSoon(ctx, contentKey(model.LayerID(t.ID)), p, momentOfUse)
 		if err != nil || layer == nil {
 			return nil, err
 		}
 		defer layer.Unlock()
 	}
-	if p == patiently {
-		lock, err = s.keys.Lock(ctx, pathKey(t.Path), flock.Exclusive)
-	} else {
-		lock, err = s.keys.TryLock(pathKey(t.Path), flock.Exclusive)
-	}
+	lock, err = s.lockSoon(ctx, pathKey(t.Path), p, momentOfRemoval)
 	if err != nil || lock == nil {
 		return nil, err
 	}
@@ -103,13 +104,13 @@ func (s *Store) reapContent(ctx context.Context, t db.Trash, p patience) (lock *
 	return lock, nil
 }
 
-// lockUnused takes a lock unless somebody is using what it protects; then it
-// returns nil.
-func (s *Store) lockUnused(ctx context.Context, key string, p patience) (*flock.KeyLock, error) {
+// lockSoon takes a lock unless somebody keeps it for longer than a moment; then
+// it returns nil.
+func (s *Store) lockSoon(ctx context.Context, key string, p patience, moment time.Duration) (*flock.KeyLock, error) {
 	if p == hastily {
 		return s.keys.TryLock(key, flock.Exclusive)
 	}
-	ctx, cancel := context.WithTimeout(ctx, momentOfUse)
+	ctx, cancel := context.WithTimeout(ctx, moment)
 	defer cancel()
 	lock, err := s.keys.Lock(ctx, key, flock.Exclusive)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -118,10 +119,16 @@ func (s *Store) lockUnused(ctx context.Context, key string, p patience) (*flock.
 	return lock, err
 }
 
-// momentOfUse is how long a lock may be held by somebody who has no use for
-// what it protects: who has waited for it and was not wanted to any more, or
-// only looks whether there is something to do.
-const momentOfUse = 100 * time.Millisecond
+const (
+	// momentOfUse is how long a lock may be held by somebody who has no use for
+	// what it protects: who has waited for it and was not wanted to any more,
+	// or only looks whether there is something to do.
+	momentOfUse = 100 * time.Millisecond
+	// momentOfRemoval is how long somebody else may take to remove what is to
+	// be removed. It may be for ever: a process that has been stopped keeps its
+	// locks, and so does a store that does not know what became of its commit.
+	momentOfRemoval = 2 * time.Second
+)
 
 // removeTrash removes the content of an entry if it still stands. The caller
 // holds the locks.

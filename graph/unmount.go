@@ -84,7 +84,7 @@ func (s *Store) unmountDir(ctx context.Context, dir string) error {
 }
 
 // forgetMount says that a layer is not mounted any more, however often it was.
-// The caller holds the locks on it, or the one on its content exclusively.
+// The caller holds the lock on its mount, or the one on its content exclusively.
 func (s *Store) forgetMount(ctx context.Context, id model.LayerID) error {
 	return s.run.Update(ctx, func(tx *db.RunTx) error { return tx.RemoveMount(id) })
 }

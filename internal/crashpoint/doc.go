@@ -25,8 +25,10 @@ const (
 	MountMounted   = "mount:mounted"   // a layer is mounted, the count is not stored
 	UnmountDone    = "unmount:done"    // a layer is unmounted, the count is not stored
 	DirMade        = "dir:made"        // an object has its directory
+	ReapFound      = "reap:found"      // trash is known, and not locked
 	ReapLocked     = "reap:locked"     // trash is about to be removed
 	ReapRemoved    = "reap:removed"    // the content is gone, the entry is not
+	RecoverFound   = "recover:found"   // what may be garbage is known, and not locked
 	RecoverRemoved = "recover:removed" // garbage is gone, still noted as staged
 )
 
@@ -35,9 +37,12 @@ func All() []string {
 	return []string{
 		ClaimLocked, StageClaimed, StageCreated, StageUnpacked, StageWritten, StageSynced, DataTemp, DataNamed,
 		DiscardRemoved, CommitBefore, CommitAfter, ReleaseNoted, MakeCreated, ApplyMarked, ApplyUnpacked,
-		MountMounted, UnmountDone, DirMade, ReapLocked, ReapRemoved, RecoverRemoved,
+		MountMounted, UnmountDone, DirMade, ReapFound, ReapLocked, ReapRemoved, RecoverFound, RecoverRemoved,
 	}
 }
 
-// Variable is the environment variable that names the point at which to crash.
+// Variable is the environment variable that names the point at which to crash:
+// "POINT", or "POINT=N" for the N-th time that the point is hit. With
+// "POINT=N=stop" the process does not die there but stops, the way `kill -STOP`
+// would do it, and goes on when it gets a SIGCONT.
 const Variable = "CSDB_CRASHPOINT"

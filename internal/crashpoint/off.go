@@ -7,3 +7,6 @@ const Enabled = false
 
 // Hit does nothing.
 func Hit(string) {}
+
+// Hits returns nothing.
+func Hits() map[string]int { return nil }
