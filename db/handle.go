@@ -34,7 +34,7 @@ type handle struct {
 
 	users int        // guarded by file.mu
 	mode  flock.Mode // of the locks that its users hold
-	slept meta       // what held when the last transaction had ended
+	slept state      // what held when the last transaction had ended
 }
 
 // mapSize is how much address space in bytes is set aside for the database to

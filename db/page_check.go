@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -83,6 +84,15 @@ func (tx *ReadTx) CheckPages(ctx context.Context) (*PageReport, error) {
 		}
 	}
 	return nil, fmt.Errorf("database %s: %w: changed while it was being checked", tx.path, model.ErrBusy)
+}
+
+// intact returns an error if there is a problem with any page.
+func (tx *ReadTx) intact(ctx context.Context) error {
+	report, err := tx.CheckPages(ctx)
+	if err == nil && len(report.Problems) > 0 {
+		err = &DamageError{Path: tx.path, Err: errors.New(report.Problems[0].String())}
+	}
+	return err
 }
 
 // checkPages checks the state that a meta page describes.

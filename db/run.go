@@ -85,7 +85,7 @@ func openRun(ctx context.Context, runRoot, uuid, boot string) (*Run, error) {
 	return run, nil
 }
 
-// discard removes the file unless it can be read: somebody else may have
+// discard removes the file unless all of it can be read: somebody else may have
 // replaced it meanwhile. The caller is alone.
 func (run *Run) discard(ctx context.Context) error {
 	h, err := run.file.openHandle(ctx, flock.Exclusive)
@@ -93,7 +93,10 @@ func (run *Run) discard(ctx context.Context) error {
 		err = h.transact(false, func(boltTx *bolt.Tx) error {
 			tx := &RunTx{}
 			defer tx.tx.end()
-			return run.begin(h, boltTx, tx)
+			if err := run.begin(h, boltTx, tx); err != nil {
+				return err
+			}
+			return tx.tx.intact(ctx)
 		})
 		h.close()
 	}

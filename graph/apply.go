@@ -78,6 +78,11 @@ func (s *Store) applyInPlace(ctx context.Context, l *model.Layer, diff io.Reader
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, claims[0].discard(ctx)) }()
+	disks, err := s.openSyncer()
+	if err != nil {
+		return 0, err
+	}
+	defer disks.close()
 	if err := s.setIncomplete(ctx, l, true); err != nil {
 		return 0, err
 	}
@@ -90,7 +95,7 @@ func (s *Store) applyInPlace(ctx context.Context, l *model.Layer, diff io.Reader
 		return 0, err
 	}
 	crashpoint.Hit(crashpoint.ApplyUnpacked)
-	if err := s.sync(); err != nil {
+	if err := disks.sync(); err != nil {
 		return 0, err
 	}
 	return done.size, s.Update(ctx, func(tx *Tx) error {

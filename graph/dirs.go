@@ -42,7 +42,7 @@ func (s *Store) makeUserDir(ctx context.Context, id model.ID, root string) (stri
 	}
 	path := content.UserDir(s.info.Driver, id.Kind(), id.String())
 	for {
-		old, err := s.userDirTrash(ctx, id, path)
+		old, err := view(ctx, s, func(tx *ReadTx) ([]db.Trash, error) { return tx.userDirTrash(id, path) })
 		if err != nil {
 			return "", err
 		}
@@ -78,8 +78,9 @@ func (s *Store) makeTree(ctx context.Context, id model.ID, path, dir string) (ma
 	}
 	crashpoint.Hit(crashpoint.DirMade)
 	// Whoever deleted the object before the directory was there knows nothing
-	// of it; whoever does so from now on will find it.
-	old, err := s.userDirTrash(ctx, id, path)
+	// of it; whoever does so from now on will find it. A view would not wait for
+	// a goroutine that has looked already and is about to commit.
+	old, err := update(ctx, s, func(tx *Tx) ([]db.Trash, error) { return tx.userDirTrash(id, path) })
 	if err != nil {
 		return false, errors.Join(err, s.removeContent(context.WithoutCancel(ctx), db.TrashTree, path, ""))
 	}
@@ -88,18 +89,15 @@ func (s *Store) makeTree(ctx context.Context, id model.ID, path, dir string) (ma
 
 // userDirTrash returns the trash entry for the directories of an object, if
 // there is one, or an error if the object does not exist.
-func (s *Store) userDirTrash(ctx context.Context, id model.ID, path string) (old []db.Trash, err error) {
-	err = s.View(ctx, func(tx *ReadTx) error {
-		if _, err := tx.Names(id); err != nil {
-			return err
-		}
-		t, err := tx.db.Trash(path)
-		if err == nil {
-			old = append(old, *t)
-		}
-		return ignoreNotFound(err)
-	})
-	return old, err
+func (tx *ReadTx) userDirTrash(id model.ID, path string) (old []db.Trash, err error) {
+	if _, err := tx.Names(id); err != nil {
+		return nil, err
+	}
+	t, err := tx.db.Trash(path)
+	if err == nil {
+		old = append(old, *t)
+	}
+	return old, ignoreNotFound(err)
 }
 
 // trashUserDir notes that the directories of an object go, if it has any.

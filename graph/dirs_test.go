@@ -1,12 +1,14 @@
 package graph_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/csdb/csdb/graph"
 	"github.com/csdb/csdb/model"
@@ -110,4 +112,31 @@ func TestDirectoryOfAnObjectThatIsBeingDeleted(t *testing.T) {
 		wg.Wait()
 	}
 	p.examine(t)
+}
+
+// Beside a transaction of its own process a reader sees what was before.
+func TestDirectoryMadeWhileItsObjectIsBeingDeletedGoesToo(t *testing.T) {
+	p := newPlace(t, "vfs")
+	s := p.open(t)
+	createContainer(t, s, "c", "")
+	dir := filepath.Join(p.root, "vfs-containers", "c", "userdata")
+	made := make(chan error, 1)
+	noError(t, s.Update(t.Context(), func(tx *graph.Tx) error {
+		if err := tx.DeleteContainer("c"); err != nil {
+			return err
+		}
+		go func() { _, err := s.Dir(t.Context(), model.ContainerID("c")); made <- err }()
+		select {
+		case err := <-made:
+			made <- err
+		case <-time.After(200 * time.Millisecond): // it waits for the commit
+		}
+		return nil
+	}))
+	if err := <-made; !errors.Is(err, model.ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory is still there: %v", err)
+	}
 }

@@ -64,10 +64,15 @@ func (s *Store) makeLocked(ctx context.Context, id model.LayerID) (*model.Layer,
 
 // makeDir makes the directory of an empty layer and notes that in its record.
 func (s *Store) makeDir(ctx context.Context, l *model.Layer, c *claim, parentDir string) (*model.Layer, error) {
+	disks, err := s.openSyncer()
+	if err != nil {
+		return nil, err
+	}
+	defer disks.close()
 	if err := s.createDir(ctx, l, c.entry.Dir, parentDir); err != nil {
 		return nil, err
 	}
-	if err := s.sync(); err != nil {
+	if err := disks.sync(); err != nil {
 		return nil, err
 	}
 	crashpoint.Hit(crashpoint.MakeCreated)

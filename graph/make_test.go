@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/csdb/csdb/graph"
+	"github.com/csdb/csdb/internal/flock"
 	"github.com/csdb/csdb/internal/testutil"
 	"github.com/csdb/csdb/model"
 )
@@ -183,6 +185,31 @@ func TestChildOfAMountedLayerDoesNotSeeWhatIsWrittenLater(t *testing.T) {
 	})
 	onMount(t, s, "child", func(path string) {
 		if got := fmt.Sprint(filesIn(t, path, "")); got != "[before]" {
+			t.Errorf("the child has %s", got)
+		}
+	})
+}
+
+func TestChildCreatedWhileItsParentIsBeingMountedDoesNotSeeWhatIsWrittenLater(t *testing.T) {
+	p := newPlace(t, "vfs")
+	s := p.open(t)
+	importLayer(t, s, "base", "", file("a", "1"))
+	held := must(p.locks().Lock(t.Context(), "mount:base", flock.Exclusive))(t)
+	mounting := make(chan string, 1)
+	go func() {
+		path, err := s.Mount(t.Context(), "base", graph.MountOptions{})
+		if err != nil {
+			t.Error(err)
+		}
+		mounting <- path
+	}()
+	time.Sleep(50 * time.Millisecond) // now it waits
+	createLayer(t, s, "child", "base")
+	held.Unlock()
+	writeFile(t, filepath.Join(<-mounting, "new"), "1")
+	must(s.Unmount(t.Context(), "base", false))(t)
+	onMount(t, s, "child", func(path string) {
+		if got := fmt.Sprint(filesIn(t, path, "")); got != "[a]" {
 			t.Errorf("the child has %s", got)
 		}
 	})

@@ -107,11 +107,21 @@ func (s *Store) mount(ctx context.Context, options MountOptions, target func(*Re
 	if err != nil {
 		return "", err
 	}
-	if !options.ReadOnly {
-		if err := s.beforeChange(ctx, id); err != nil {
-			return "", err
-		}
+	path, err := s.mountLayer(ctx, id, how)
+	if err != nil || options.ReadOnly {
+		return path, err
 	}
+	// The mount has been noted, so whoever creates a child from now on makes
+	// its directory himself, see afterCreate. The caller does not write yet.
+	if err := s.beforeChange(ctx, id); err != nil {
+		_, errUndo := s.unmount(context.WithoutCancel(ctx), id, false)
+		return "", errors.Join(err, errUndo)
+	}
+	return path, nil
+}
+
+// mountLayer locks and mounts a layer, and counts.
+func (s *Store) mountLayer(ctx context.Context, id model.LayerID, how drivers.MountOptions) (string, error) {
 	lock, err := s.lockMount(ctx, id)
 	if err != nil {
 		return "", err

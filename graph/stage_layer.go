@@ -151,6 +151,11 @@ func (tx *ReadTx) namesFree(l *model.Layer) error {
 // stage makes the content of a layer and makes it durable.
 func (s *Store) stage(ctx context.Context, staged *StagedLayer, spec LayerSpec, diff io.Reader) error {
 	l := &staged.layer
+	disks, err := s.openSyncer()
+	if err != nil {
+		return err
+	}
+	defer disks.close()
 	dir := staged.claims[0].entry.Dir
 	if err := s.createDir(ctx, l, dir, staged.parentDir); err != nil {
 		return err
@@ -167,7 +172,7 @@ func (s *Store) stage(ctx context.Context, staged *StagedLayer, spec LayerSpec, 
 		return err
 	}
 	crashpoint.Hit(crashpoint.StageWritten)
-	if err := s.sync(); err != nil {
+	if err := disks.sync(); err != nil {
 		return err
 	}
 	crashpoint.Hit(crashpoint.StageSynced)

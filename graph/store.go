@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -251,23 +250,3 @@ func (s *Store) writable() error {
 
 // driverHome returns the directory of the driver.
 func (s *Store) driverHome() string { return filepath.Join(s.options.Root, s.info.Driver) }
-
-// sync makes all content of the store durable.
-func (s *Store) sync() error {
-	if s.options.NoSync {
-		return nil
-	}
-	if err := fsutil.SyncFS(s.driverHome()); err != nil {
-		return err
-	}
-	// The home may be a mount of its own.
-	home, errHome := os.Stat(s.driverHome())
-	root, errRoot := os.Stat(s.options.Root)
-	if err := errors.Join(errHome, errRoot); err != nil {
-		return err
-	}
-	if device(home) == device(root) {
-		return nil
-	}
-	return fsutil.SyncFS(s.options.Root)
-}

@@ -86,17 +86,41 @@ func mustBeDir(path string, info os.FileInfo) error {
 	return nil
 }
 
-// SyncFS makes everything in the file system that path lies in durable
-// (syncfs(2)). It waits for what other programs wrote there too, but for many
-// files it is far cheaper than syncing each.
-func SyncFS(path string) error {
+// Syncer makes everything in a file system durable (syncfs(2)). It waits for
+// what other programs wrote there too, but for many files it is far cheaper than
+// syncing each.
+//
+// It must be opened before the first of what matters is written. The kernel
+// tells of a write that has failed in the background whoever had the file system
+// open before, and otherwise only the first one who asks
+// (Documentation/core-api/errseq.rst of the kernel): that may be somebody else.
+type Syncer struct{ dir *os.File }
+
+// OpenSyncer returns a syncer of the file system that path lies in. It must be
+// closed.
+func OpenSyncer(path string) (*Syncer, error) {
 	dir, err := os.Open(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { _ = dir.Close() }()
-	if err := unix.Syncfs(int(dir.Fd())); err != nil {
-		return fmt.Errorf("syncfs %s: %w", path, err)
+	return &Syncer{dir: dir}, nil
+}
+
+// Sync makes everything durable, or returns what has gone wrong with it since
+// the syncer was opened.
+func (s *Syncer) Sync() error {
+	if err := unix.Syncfs(int(s.dir.Fd())); err != nil {
+		return fmt.Errorf("syncfs %s: %w", s.dir.Name(), err)
 	}
 	return nil
 }
+
+// SameFS tells whether two syncers are of the same file system.
+func (s *Syncer) SameFS(other *Syncer) (bool, error) {
+	var one, two unix.Stat_t
+	err := errors.Join(unix.Fstat(int(s.dir.Fd()), &one), unix.Fstat(int(other.dir.Fd()), &two))
+	return one.Dev == two.Dev, err
+}
+
+// Close ends the use of the syncer.
+func (s *Syncer) Close() { _ = s.dir.Close() }
