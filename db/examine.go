@@ -22,10 +22,7 @@ import (
 // wait unless that is 0. The report is there even if the records could not be
 // read, unless the file could not be read either.
 func Examine(ctx context.Context, wait time.Duration, path string, fn func(*ReadTx) error) (*PageReport, error) {
-	waiting, cancel := context.WithCancel(ctx)
-	if wait > 0 {
-		waiting, cancel = context.WithTimeoutCause(ctx, wait, fmt.Errorf("waited for %v", wait))
-	}
+	waiting, cancel := waitAtMost(ctx, wait)
 	defer cancel()
 	release, err := keepStill(waiting, path)
 	if err != nil {

@@ -10,6 +10,8 @@ type FileInfo struct {
 	// Pages are all pages up to the highest one ever used, Free those of them
 	// that hold nothing.
 	Pages, Free int
+	// TxID is the number of the last transaction.
+	TxID int
 }
 
 // FileInfo describes the file as the transaction sees it. Unlike CheckPages it
@@ -22,7 +24,7 @@ func (tx *ReadTx) FileInfo() (FileInfo, error) {
 	if err != nil {
 		return FileInfo{}, err
 	}
-	info := FileInfo{Size: stat.Size(), PageSize: int(tx.guard.source.size), Pages: int(tx.guard.source.count)}
+	info := FileInfo{Size: stat.Size(), PageSize: int(tx.guard.source.size), Pages: int(tx.guard.source.count), TxID: int(tx.snapshot())}
 	m, err := newestMeta(tx.file)
 	if err == nil && m.freelist != noFreelist {
 		info.Free, err = tx.countFree(m)

@@ -29,6 +29,8 @@ const (
 	OpApp      Op = "app"     // the bucket of an embedding program changed
 	OpMigrate  Op = "migrate" // the schema of the database changed
 	OpRepair   Op = "repair"  // something damaged was put right
+	OpRestore  Op = "restore" // the database was replaced by a backup
+	OpCompact  Op = "compact" // the database file was written anew
 )
 
 // Change is one thing that a transaction did.

@@ -4,17 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 
-	"github.com/csdb/csdb/internal/fsutil"
 	"github.com/csdb/csdb/model"
 )
-
-// takeBackSuffix ends the name of a copy that is about to take the place of the
-// database.
-const takeBackSuffix = ".takeback"
 
 // TakeBack puts a byte-for-byte copy of the database, made in the transaction
 // txID, in its place again, after fn has succeeded; nobody uses the database
@@ -39,7 +32,15 @@ func (db *DB) TakeBack(ctx context.Context, copied string, txID int, fn func() e
 		if err := fn(); err != nil {
 			return err
 		}
-		return replaceBy(db.file.path, copied)
+		r, err := newReplacement(db.file.path)
+		if err != nil {
+			return err
+		}
+		defer r.discard()
+		if err := r.copyOf(ctx, copied); err != nil {
+			return err
+		}
+		return r.swap(ctx, "")
 	})
 }
 
@@ -52,27 +53,4 @@ func lastTxID(path string) (_ uint64, err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	m, err := newestMeta(f)
 	return m.txID, err
-}
-
-// replaceBy replaces a file by a copy of another one.
-func replaceBy(path, other string) (err error) {
-	from, err := os.Open(other)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, from.Close()) }()
-	temp := path + takeBackSuffix
-	to, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	overwriteInPlace(to)
-	_, err = io.Copy(to, from)
-	if err := errors.Join(err, to.Sync(), to.Close()); err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	return fsutil.SyncDir(filepath.Dir(path))
 }

@@ -34,6 +34,7 @@ var varying = []struct {
 	{regexp.MustCompile(`\S+, \d+ pages of 4096 bytes, \d+ of them free`), "SIZE, N pages of 4096 bytes, N of them free"},
 	{regexp.MustCompile(`\d+ pages of 4096 bytes`), "N pages of 4096 bytes"},
 	{regexp.MustCompile(`\bpage \d+`), "page N"},
+	{regexp.MustCompile(`restore-\d{8}T\d{6}Z(\.\d+)?`), "restore-TIME"},
 	{regexp.MustCompile(`\.tmp-[A-Z2-7]+`), ".tmp-RANDOM"},
 	{regexp.MustCompile(`csdb-repair-\d{8}T\d{6}\.\d{9}Z`), "csdb-repair-ID"},
 	{regexp.MustCompile(`FILE: \S+, up`), "FILE: SIZE, up"},
@@ -77,6 +78,10 @@ func transcripts() []transcript {
 		{name: "fsck", lines: []string{"fsck", "fsck --depth structure", "fsck --json", "fsck --depth deep", "fsck ROOT/csdb.db", "fsck ROOT", "fsck ROOT/nothing", "--driver overlay fsck", "fsck a b"}},
 		{name: "backup", lines: []string{"backup FILE", "backup FILE", "fsck FILE", "--json backup ROOT/nowhere/x", "backup"}},
 		{name: "backup-json", lines: []string{"backup --json FILE"}},
+		{name: "restore", lines: []string{
+			"backup FILE", "restore FILE", "--json restore FILE", "restore ROOT/csdb.db", "restore ROOT", "restore ROOT/nothing", "restore", "log -n 2",
+		}},
+		{name: "compact", lines: []string{"compact", "compact --if-free 90", "--json compact", "compact --if-free 101", "compact now", "--driver overlay compact", "fsck", "log -n 1"}},
 		{name: "completion", lines: []string{"completion", "completion tcsh"}},
 		{name: "usage", lines: []string{"", "--help", "ls --help", "fsck --help", "nonsense", "--nonsense", "--timeout soon ls"}},
 		{name: "empty", prepare: func(t *testing.T, s *sample) {
@@ -86,7 +91,7 @@ func transcripts() []transcript {
 		}, lines: []string{"ls", "ls --json", "tree", "tree --json", "du", "du --json", "fsck"}},
 		{
 			name: "no-store", prepare: func(t *testing.T, s *sample) { must(t, os.RemoveAll(s.root)) },
-			lines: []string{"info", "ls", "inspect x", "tree", "du", "log", "fsck", "backup FILE"},
+			lines: []string{"info", "ls", "inspect x", "tree", "du", "log", "fsck", "backup FILE", "compact"},
 		},
 		{name: "another-driver", lines: []string{"--driver overlay info", "--driver floppy info", "--driver vfs ls -q"}},
 		{name: "damaged", prepare: damage, lines: []string{
@@ -100,7 +105,7 @@ func transcripts() []transcript {
 		}, lines: []string{"ls", "tree", "inspect app:latest", "refs app:latest", "refs job", "du", "fsck"}},
 		{name: "broken", prepare: func(t *testing.T, s *sample) {
 			must(t, os.Truncate(s.path(db.FileName), 8192))
-		}, lines: []string{"info", "ls", "log", "backup FILE", "fsck"}},
+		}, lines: []string{"info", "ls", "log", "backup FILE", "fsck", "compact"}},
 		{name: "repair", prepare: func(t *testing.T, s *sample) {
 			must(t, os.MkdirAll(s.path("vfs/dir/left"), 0o700))
 			must(t, os.Chmod(s.path("vfs-containers/"+string(webCtr)+"/settings"), 0o644))

@@ -3,9 +3,9 @@ package main
 // description is what the help says about the program as a whole.
 const description = `
 csdb shows what is in a container store and checks whether everything is
-whole. It only reads. It needs no graph driver and no right to write, so it
-works on a store that is in use, on a copy, and on a medium that can only be
-read. Objects are named by their ID, the beginning of it, or a name.
+whole. That needs no graph driver and no right to write, so it works on a store
+that is in use, on a copy, and on a medium that can only be read. Only repair,
+restore, compact, gc and db change anything, and say what. Objects are named by their ID, the beginning of it, or a name.
 
 Exit statuses:
 

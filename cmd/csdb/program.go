@@ -66,7 +66,8 @@ func (p *program) app() *urfave.App {
 func (p *program) commands() []*urfave.Command {
 	return []*urfave.Command{
 		p.infoCommand(), p.lsCommand(), p.inspectCommand(), p.refsCommand(), p.treeCommand(), p.duCommand(), p.logCommand(),
-		p.fsckCommand(), p.repairCommand(), p.backupCommand(), p.completionCommand(), p.docsCommand(),
+		p.fsckCommand(), p.repairCommand(), p.backupCommand(), p.restoreCommand(), p.compactCommand(),
+		p.completionCommand(), p.docsCommand(),
 	}
 }
 

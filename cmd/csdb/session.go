@@ -43,7 +43,7 @@ func (s *session) with(ctx context.Context, use func(*graph.Store) error) (err e
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	if wanted := s.settings.driver; wanted != "" && wanted != store.DriverName() {
-		return fmt.Errorf("%w: the store was made with driver %s and not with driver %s", model.ErrInvalid, store.DriverName(), wanted)
+		return wrongDriver(store.DriverName(), wanted)
 	}
 	return use(store)
 }

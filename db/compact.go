@@ -1,0 +1,207 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc64"
+	"os"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/csdb/csdb/internal/flock"
+	"github.com/csdb/csdb/model"
+)
+
+// CompactOptions say when a database is compacted.
+type CompactOptions struct {
+	// IfFree is the percentage of the pages that must be free; otherwise nothing
+	// is done.
+	IfFree int
+	// Wait is how long to wait for others who use the database; 0 means as long
+	// as the context lasts.
+	Wait time.Duration
+}
+
+// Compacted tells what Compact has done.
+type Compacted struct {
+	// Before and After describe the file. They are equal if there was nothing
+	// to do.
+	Before, After FileInfo
+	Done          bool
+}
+
+// Compact writes the database anew without its free pages, and puts the new file
+// in the place of the old one. Everybody who wants to use the database waits
+// meanwhile: some 10 ms for a small one, one or two seconds for each 100 MB; and it
+// takes memory for everything in it.
+//
+// The new file is complete, durable and compared with the old one before it gets
+// its name. Whatever fails, and whenever the power goes, the one or the other is
+// there. Transactions keep their numbers.
+func (db *DB) Compact(ctx context.Context, options CompactOptions) (*Compacted, error) {
+	if db.options.ReadOnly || db.file.lock == nil {
+		return nil, fmt.Errorf("database %s: %w", db.file.path, model.ErrStoreIsReadOnly)
+	}
+	wait, cancel := waitAtMost(ctx, options.Wait)
+	defer cancel()
+	done := &Compacted{}
+	err := db.View(wait, func(tx *ReadTx) (err error) {
+		done.Before, err = tx.FileInfo()
+		return err
+	})
+	done.After = done.Before
+	if err != nil || done.Before.Free*100 < options.IfFree*done.Before.Pages {
+		return done, err
+	}
+	err = db.file.alone(wait, func() error { return db.compact(ctx) })
+	if err != nil {
+		return nil, fmt.Errorf("compact %s: %w", db.file.path, err)
+	}
+	done.Done = true
+	return done, db.View(ctx, func(tx *ReadTx) (err error) {
+		done.After, err = tx.FileInfo()
+		return err
+	})
+}
+
+// compact replaces the database while nobody uses it.
+func (db *DB) compact(ctx context.Context) error {
+	// What is damaged might get lost in a copy.
+	report, err := CheckFile(ctx, db.file.path)
+	if err != nil {
+		return err
+	}
+	if len(report.Problems) > 0 {
+		return &DamageError{Path: db.file.path, Err: errors.New(report.Problems[0].String())}
+	}
+	r, err := newReplacement(db.file.path)
+	if err != nil {
+		return err
+	}
+	defer r.discard()
+	// The handle also has the lock that programs look for which do not know
+	// ours, until the new file is in place.
+	h, err := db.file.openHandle(ctx, flock.Exclusive)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	if err := h.transact(false, func(from *bolt.Tx) error { return r.fill(ctx, from) }); err != nil {
+		return err
+	}
+	if err := errors.Join(r.number(), r.note(ctx, OpCompact, nil, db.options)); err != nil {
+		return err
+	}
+	if err := r.verify(ctx); err != nil {
+		return err
+	}
+	return r.swap(ctx, "")
+}
+
+// fill makes the new file from everything that a transaction sees.
+func (r *replacement) fill(ctx context.Context, from *bolt.Tx) (err error) {
+	f, err := r.create()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	file, err := bolt.Open(r.temp, 0, &bolt.Options{
+		FreelistType: bolt.FreelistArrayType, NoSync: true, PageSize: from.DB().Info().PageSize,
+		OpenFile: func(string, int, os.FileMode) (*os.File, error) { return f, nil },
+	})
+	if err != nil {
+		return classify(r.temp, err)
+	}
+	file.AllocSize = growStep
+	err = file.Update(func(to *bolt.Tx) error { return copyBuckets(ctx, to, from) })
+	if err == nil {
+		err = compareBuckets(ctx, file, from)
+	}
+	return classify(r.temp, errors.Join(err, file.Sync(), file.Close()))
+}
+
+// fillPercent is how full the pages of the new file are. Some room keeps the
+// first changes from splitting each page that they touch.
+const fillPercent = 0.9
+
+// copyBuckets copies everything from one transaction to another.
+func copyBuckets(ctx context.Context, to, from *bolt.Tx) error {
+	return from.ForEach(func(name []byte, inner *bolt.Bucket) error {
+		made, err := to.CreateBucket(name)
+		if err != nil {
+			return err
+		}
+		return copyBucket(ctx, made, inner)
+	})
+}
+
+func copyBucket(ctx context.Context, to, from *bolt.Bucket) error {
+	to.FillPercent = fillPercent
+	if err := to.SetSequence(from.Sequence()); err != nil {
+		return err
+	}
+	return from.ForEach(func(key, value []byte) error {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if value != nil {
+			return to.Put(key, value)
+		}
+		made, err := to.CreateBucket(key)
+		if err != nil {
+			return err
+		}
+		return copyBucket(ctx, made, from.Bucket(key))
+	})
+}
+
+// compareBuckets looks whether the copy has what it is a copy of.
+func compareBuckets(ctx context.Context, file *bolt.DB, from *bolt.Tx) error {
+	want, err := sumOf(ctx, from)
+	if err != nil {
+		return err
+	}
+	return file.View(func(tx *bolt.Tx) error {
+		got, err := sumOf(ctx, tx)
+		if err == nil && got != want {
+			err = errors.New("the copy differs from the original")
+		}
+		return err
+	})
+}
+
+// sumOf returns a checksum over everything that a transaction sees.
+func sumOf(ctx context.Context, tx *bolt.Tx) (uint64, error) {
+	s := &contentSum{ctx: ctx, table: crc64.MakeTable(crc64.ECMA)}
+	err := tx.ForEach(s.bucket)
+	return s.sum, err
+}
+
+// contentSum sums up buckets.
+type contentSum struct {
+	ctx   context.Context //nolint:containedctx // It lives as long as one sum.
+	table *crc64.Table
+	sum   uint64
+}
+
+func (s *contentSum) add(parts ...[]byte) {
+	for _, part := range parts {
+		s.sum = crc64.Update(s.sum, s.table, seqKey(uint64(len(part))))
+		s.sum = crc64.Update(s.sum, s.table, part)
+	}
+}
+
+func (s *contentSum) bucket(name []byte, b *bolt.Bucket) error {
+	s.add([]byte("bucket"), name, seqKey(b.Sequence()))
+	err := b.ForEach(func(key, value []byte) error {
+		if value == nil {
+			return s.bucket(key, b.Bucket(key))
+		}
+		s.add(key, value)
+		return context.Cause(s.ctx)
+	})
+	s.add([]byte("end"))
+	return err
+}
