@@ -9,7 +9,7 @@ import (
 
 // Canonical returns the name of the driver that is also called name.
 func (r Registry) Canonical(name string) (string, error) {
-	entry, ok := r.find(name)
+	entry, ok := r.Find(name)
 	if !ok {
 		return "", fmt.Errorf("driver %q: %w; known are %s", name, model.ErrDriverNotSupported, strings.Join(r.Names(), ", "))
 	}

@@ -24,8 +24,10 @@ type Inspector interface {
 	// in its diff, as ContentDriver does. The error matches fs.ErrNotExist if
 	// the layer has no content.
 	Content(ctx context.Context, layer InspectedLayer) (Content, error)
-	// Path returns where the directory of a layer is, relative to the home.
+	// Path returns where the directory of a layer is, relative to the home, and
+	// ContentPath where in it the files are that the layer itself has.
 	Path(dir string) string
+	ContentPath(dir string) string
 	// Close ends the inspection.
 	Close() error
 }

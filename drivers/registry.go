@@ -66,7 +66,7 @@ func (r Registry) Names() []string {
 // not mean "cannot be used here" (see Constructor) is final.
 func (r Registry) Open(ctx context.Context, spec Spec) (Driver, error) {
 	if spec.Name != "" {
-		entry, ok := r.find(spec.Name)
+		entry, ok := r.Find(spec.Name)
 		if !ok {
 			return nil, fmt.Errorf("driver %q: %w; known are %s", spec.Name, model.ErrDriverNotSupported, strings.Join(r.Names(), ", "))
 		}
@@ -97,7 +97,8 @@ func (e Entry) open(ctx context.Context, spec Spec) (Driver, error) {
 	return driver, nil
 }
 
-func (r Registry) find(name string) (Entry, bool) {
+// Find returns the driver of a name, which may be an old one.
+func (r Registry) Find(name string) (Entry, bool) {
 	i := slices.IndexFunc(r, func(e Entry) bool { return e.Name == name || slices.Contains(e.Aliases, name) })
 	if i < 0 {
 		return Entry{}, false
@@ -109,8 +110,8 @@ func (r Registry) find(name string) (Entry, bool) {
 func (r Registry) configured(spec Spec) Registry {
 	var named Registry
 	for _, name := range spec.Priority {
-		entry, known := r.find(name)
-		if _, repeated := named.find(entry.Name); known && !repeated {
+		entry, known := r.Find(name)
+		if _, repeated := named.Find(entry.Name); known && !repeated {
 			named = append(named, entry)
 		}
 	}
@@ -140,7 +141,7 @@ func (r Registry) prior(spec Spec) (Registry, error) {
 func (r Registry) firstUsable(ctx context.Context, spec Spec) (Driver, error) {
 	order := r.configured(spec)
 	for _, entry := range r {
-		if _, listed := order.find(entry.Name); !listed {
+		if _, listed := order.Find(entry.Name); !listed {
 			order = append(order, entry)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	urfave "github.com/urfave/cli/v2"
@@ -22,6 +23,7 @@ import (
 type repairStore struct {
 	dryRun, yes, undo, list bool
 	depth, plan, id         string
+	from                    urfave.StringSlice
 }
 
 func (p *program) repairCommand() *urfave.Command {
@@ -32,7 +34,11 @@ func (p *program) repairCommand() *urfave.Command {
 Checks the store, shows what can be done about each finding, asks, and does it:
 makes anew what follows from the records, restores the short names of layers
 and the modes of files, and moves what has no record to lost+found. Nothing is
-deleted. What needs content from elsewhere is listed with what can be done.
+deleted. Contents that are missing or damaged are brought back from the sources
+that --from names: another store, an OCI image layout, or a file, such as the
+archive that a layer was imported from. A source is used only if its content
+agrees with the digest that is recorded. Files of layers are compared at the depth
+contents. What cannot be brought back is listed with what can be done.
 
 Before anything is changed the database is copied, and each change is noted, in
 a directory below lost+found in the graph root; --undo goes back along these
@@ -46,6 +52,7 @@ Examples:
 
   csdb repair --dry-run
   csdb repair --yes
+  csdb repair --depth contents --from /mnt/other/storage --from layer.tar.gz
   csdb repair --dry-run --json >plan.json && csdb repair --plan plan.json
   csdb repair --undo`,
 		Flags: []urfave.Flag{
@@ -53,6 +60,7 @@ Examples:
 			&urfave.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask", Destination: &o.yes},
 			&urfave.StringFlag{Name: "plan", Usage: "carry out the plan in `FILE`, - for the standard input", Destination: &o.plan},
 			&urfave.StringFlag{Name: "depth", Usage: "`DEPTH` of the check: structure, references or contents", Destination: &o.depth},
+			&urfave.StringSliceFlag{Name: "from", Usage: "bring contents back from the store, the OCI image layout or the file `PATH`; may be repeated", Destination: &o.from},
 			&urfave.BoolFlag{Name: "undo", Usage: "take back a repair, the latest unless --id names one", Destination: &o.undo},
 			&urfave.StringFlag{Name: "id", Usage: "the `REPAIR` to be taken back, as --list has it", Destination: &o.id},
 			&urfave.BoolFlag{Name: "list", Usage: "list the repairs that can be taken back", Destination: &o.list},
@@ -98,14 +106,14 @@ func (o *repairStore) run(ctx context.Context, s *session, _ []string) error {
 // check looks whether the flags make sense together.
 func (o *repairStore) check() error {
 	switch {
-	case o.undo && (o.dryRun || o.plan != "" || o.depth != "" || o.list):
+	case o.undo && (o.dryRun || o.plan != "" || o.depth != "" || o.list || len(o.from.Value()) > 0):
 		return errors.New("--undo goes with --id and --yes only")
 	case o.list && (o.dryRun || o.plan != "" || o.depth != ""):
 		return errors.New("--list stands alone")
 	case o.id != "" && !o.undo:
 		return errors.New("--id goes with --undo")
-	case o.plan != "" && o.depth != "":
-		return errors.New("the depth is that of the plan")
+	case o.plan != "" && (o.depth != "" || len(o.from.Value()) > 0):
+		return errors.New("depth and sources are those of the plan")
 	}
 	return nil
 }
@@ -113,10 +121,14 @@ func (o *repairStore) check() error {
 // planOf reads the plan, or makes one.
 func (o *repairStore) planOf(ctx context.Context, s *session) (*repair.Plan, error) {
 	if o.plan == "" {
+		from, err := absolute(o.from.Value())
+		if err != nil {
+			return nil, err
+		}
 		return repair.Make(ctx, fsck.Options{
 			Root: s.settings.root, RunRoot: s.settings.runRoot, Driver: s.settings.driver,
 			Depth: fsck.Depth(o.depth), Wait: max(s.settings.timeout, 0),
-		})
+		}, from...)
 	}
 	text, err := o.readPlan(s)
 	if err != nil {
@@ -130,6 +142,19 @@ func (o *repairStore) planOf(ctx context.Context, s *session) (*repair.Plan, err
 		return nil, fmt.Errorf("plan %s: %w: it is for the store in %s and not for that in %s", o.plan, model.ErrInvalid, plan.Root, s.settings.root)
 	}
 	return plan, nil
+}
+
+// absolute makes paths absolute, so that a plan means the same everywhere.
+func absolute(paths []string) ([]string, error) {
+	var all []string
+	for _, path := range paths {
+		path, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, path)
+	}
+	return all, nil
 }
 
 func (o *repairStore) readPlan(s *session) ([]byte, error) {

@@ -124,6 +124,9 @@ func (i *inspector) noteTarget(entry fs.DirEntry) error {
 // Path implements drivers.Inspector.
 func (i *inspector) Path(dir string) string { return dir }
 
+// ContentPath implements drivers.Inspector.
+func (i *inspector) ContentPath(dir string) string { return dir + "/" + contentDir }
+
 // Close implements drivers.Inspector.
 func (i *inspector) Close() error {
 	err := i.layers.Close()

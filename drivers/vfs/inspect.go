@@ -88,6 +88,9 @@ func (i *inspector) CopiesParents() bool { return true }
 // Path implements drivers.Inspector.
 func (i *inspector) Path(dir string) string { return layersDir + "/" + dir }
 
+// ContentPath implements drivers.Inspector.
+func (i *inspector) ContentPath(dir string) string { return i.Path(dir) }
+
 // Close implements drivers.Inspector.
 func (i *inspector) Close() error {
 	err := i.home.Close()

@@ -39,11 +39,20 @@ func (c *checker) confirm(ctx context.Context, results []result) error {
 		if holds {
 			c.add(Finding{
 				Code: r.code, Object: &r.reading.object, Realm: InRoot, Place: r.reading.place,
-				Expected: r.expected, Found: r.found, Files: r.files,
+				Expected: r.expected, Found: r.found, Files: r.files[:min(len(r.files), maxFiles)], Lost: r.lost(),
 			})
 		}
 	}
 	return c.attribute(ctx)
+}
+
+// lost says what would have to be brought back.
+func (r *result) lost() *Lost {
+	lost := &Lost{Content: r.reading.content, Diff: r.reading.diff, Dir: r.reading.files}
+	for _, file := range r.files {
+		lost.Files = append(lost.Files, file.Path)
+	}
+	return lost
 }
 
 // holds tells whether something is still recorded as it was when its reading

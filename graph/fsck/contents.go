@@ -19,6 +19,8 @@ type reading struct {
 	diff *model.Diff
 	// place names what is read, as Finding.Place does.
 	place string
+	// files is where the layer's own files are, relative to the root.
+	files string
 	// seq and dir tell the layer from others of its ID.
 	seq uint64
 	dir drivers.InspectedLayer
@@ -55,6 +57,7 @@ func (s *store) planReadings(ctx context.Context) error {
 		if readable && !known[split.Path] {
 			r := reading{object: *layerObject(l.ID), place: s.placeOf(l.DriverDir()), content: split, diff: l.Diff, seq: l.Seq}
 			r.dir.Dir = l.DriverDir()
+			r.files = s.layerPath(s.home.ContentPath(r.dir.Dir))
 			r.dir.Below, r.dir.Cut = s.below(l)
 			add(r)
 		}

@@ -31,7 +31,7 @@ func (s *store) checkItems(ctx context.Context) error {
 // checkContent compares a content file with what is recorded about it.
 func (s *store) checkContent(object Object, c model.Content) error {
 	s.report.Checked.Files++
-	finding := Finding{Object: &object, Realm: InRoot, Place: c.Path}
+	finding := Finding{Object: &object, Realm: InRoot, Place: c.Path, Lost: &Lost{Content: c}}
 	report := func(code Code, expected, found string) {
 		finding.Code, finding.Expected, finding.Found = code, expected, found
 		s.add(finding)
@@ -57,6 +57,7 @@ func (s *store) checkContent(object Object, c model.Content) error {
 	if stat.Size != c.Size {
 		report(CodeSize, file, fmt.Sprintf("%d bytes", stat.Size))
 	}
+	finding.Lost = nil
 	if stat.Mode&0o077 != 0 {
 		finding.Fix = &drivers.Fix{Op: drivers.FixChmod, Path: c.Path, Mode: 0o600}
 		report(CodeAccess, "mode 0600", fmt.Sprintf("mode %04o", stat.Mode&0o7777))

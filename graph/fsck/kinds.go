@@ -26,6 +26,7 @@ const (
 	restoreBackup = "stop all programs that use the store, keep a copy of {path}, and put a backup made by `csdb backup` in its place"
 	copyElsewhere = "make a copy of the file with `bbolt compact` and put that in its place, while no program uses the store"
 	reimport      = "re-import what is affected: delete it (`containers-storage delete-container`, `delete-image`), then pull or load it again"
+	heal          = "`csdb repair --from SOURCE`, with another store, an OCI image layout or a file that has it"
 	harmless      = "nothing need be done"
 	notUrgent     = "nothing need be done at once: the records themselves are intact"
 )
@@ -111,12 +112,12 @@ func referenceKinds() []Kind {
 
 func contentKinds() []Kind {
 	return []Kind{
-		{Code: CodeMissing, Severity: Damage, Effect: "the data item cannot be read", Remedies: []string{reimport}, spreads: true},
-		{Code: CodeKind, Severity: Damage, Effect: "the data item cannot be read", Remedies: []string{reimport}, spreads: true},
-		{Code: CodeSize, Severity: Damage, Effect: "the data item cannot be read", Remedies: []string{reimport}, spreads: true},
+		{Code: CodeMissing, Severity: Damage, Effect: "the data item cannot be read", Remedies: []string{heal, reimport}, spreads: true},
+		{Code: CodeKind, Severity: Damage, Effect: "the data item cannot be read", Remedies: []string{heal, reimport}, spreads: true},
+		{Code: CodeSize, Severity: Damage, Effect: "the data item cannot be read", Remedies: []string{heal, reimport}, spreads: true},
 		{
 			Code: CodeDigest, Severity: Damage, Effect: "what is read is not what was stored",
-			Remedies: []string{reimport, "copy {path} from a backup that has the digest"}, spreads: true,
+			Remedies: []string{heal, reimport}, spreads: true,
 		},
 		{
 			Code: CodeAccess, Severity: Repairable, Effect: "others on this machine may read or change the file",
@@ -139,7 +140,7 @@ func layerKinds() []Kind {
 		{Code: drivers.FaultNoDir, Severity: Damage, Effect: "the content of the layer is gone", Remedies: []string{reimport}, spreads: true},
 		{
 			Code: CodeContent, Severity: Damage, Effect: "whatever lies on the layer shows the wrong files, and its diff cannot be pushed or exported",
-			Remedies: []string{"copy the files that differ from an intact copy of the layer", reimport}, spreads: true,
+			Remedies: []string{"`csdb repair --depth contents --from SOURCE`, with another store, an OCI image layout or the archive", reimport}, spreads: true,
 		},
 		{
 			Code: CodeIncomplete, Severity: Damage, Effect: "a part of a diff has been applied to the layer, and a part perhaps not",

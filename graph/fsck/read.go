@@ -212,7 +212,7 @@ func compareDiff(diff *model.Diff, stream *diffStream, damages []FileDamage) *re
 		return nil
 	}
 	slices.SortStableFunc(damages, func(a, b FileDamage) int { return strings.Compare(a.Path, b.Path) })
-	found.files = damages[:min(len(damages), maxFiles)]
+	found.files = damages
 	return found
 }
 

@@ -90,11 +90,9 @@ func (s *store) findDriver() (known bool, err error) {
 		return false, nil
 	}
 	s.report.Driver = name
-	for _, entry := range s.options.Drivers {
-		if entry.Name == name && entry.Inspect != nil {
-			s.driver = entry
-			return true, nil
-		}
+	if entry, known := s.options.Drivers.Find(name); known && entry.Inspect != nil {
+		s.driver = entry
+		return true, nil
 	}
 	s.unchecked("files and directories: driver %s is not known", name)
 	return false, nil

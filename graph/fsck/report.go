@@ -94,9 +94,24 @@ type Finding struct {
 	// Derived tells that what is wrong follows from the records of the
 	// database, so that db.Tx.Mend puts it right.
 	Derived bool `json:"derived,omitempty"`
+	// Lost is what is known of content that is missing or damaged, nil if the
+	// finding is not about content, or nothing is known.
+	Lost *Lost `json:"-"`
 	// Lock is the path whose lock is held by whoever works on what was found,
 	// see graph.AtWork, or "".
 	Lock string `json:"-"`
+}
+
+// Lost is content that could be brought back from elsewhere.
+type Lost struct {
+	// Content is a data item's file or a tar-split, if Diff is nil.
+	Content model.Content
+	// Diff is that of a layer, and Files are the names in it of the files that
+	// differ, all of them.
+	Diff  *model.Diff
+	Files []string
+	// Dir is the directory that has the layer's files, relative to the root.
+	Dir string
 }
 
 // compare orders findings: the worst first, then by code, object and place.

@@ -126,6 +126,9 @@ func (r *repairer) do(ctx context.Context, tx *db.Tx, step *Step) error {
 		r.result.Entries = n
 		return err
 	}
+	if step.Heal != nil {
+		return r.heal(ctx, step.Heal)
+	}
 	if step.lock != "" {
 		release, free, err := graph.AtWorkIn(r.plan.Root).Take(step.lock)
 		if err != nil {

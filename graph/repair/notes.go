@@ -53,6 +53,7 @@ type noteOp string
 const (
 	noteChange noteOp = "change" // of a file, from Before to After
 	noteMove   noteOp = "move"   // of a file or a tree, from Path to To
+	noteMade   noteOp = "made"   // of a file that was not there: it has the content that it should have
 	noteMend   noteOp = "mend"   // of the database, of which there is a copy
 	noteDone   noteOp = "done"   // all was done
 )

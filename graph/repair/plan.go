@@ -23,6 +23,9 @@ type Plan struct {
 	// UUID is that of the store.
 	UUID  string     `json:"uuid"`
 	Depth fsck.Depth `json:"depth"`
+	// From are the paths of sources of content: roots of stores, OCI image
+	// layouts, and files.
+	From []string `json:"from,omitempty"`
 	// Steps are what is to be done, in this order.
 	Steps []Step `json:"steps"`
 	// Left are the findings about which nothing is done.
@@ -34,10 +37,11 @@ type Plan struct {
 
 // Step is one thing that is done.
 type Step struct {
-	// Mend means that the database is mended, see db.Tx.Mend. Otherwise Fix is
-	// done.
+	// Mend means that the database is mended, see db.Tx.Mend. Otherwise Fix or
+	// Heal is done.
 	Mend bool         `json:"mend,omitempty"`
 	Fix  *drivers.Fix `json:"fix,omitempty"`
+	Heal *Heal        `json:"heal,omitempty"`
 	// Findings are what it puts right.
 	Findings []Cause `json:"findings"`
 
@@ -57,6 +61,9 @@ func (s *Step) String() string {
 	if s.Mend {
 		return "make anew what follows from the records of the database"
 	}
+	if s.Heal != nil {
+		return s.Heal.String()
+	}
 	switch f := s.Fix; f.Op {
 	case drivers.FixMkdir:
 		return fmt.Sprintf("make the directory %s", f.Path)
@@ -74,8 +81,10 @@ func (s *Step) String() string {
 	return string(s.Fix.Op) + " " + s.Fix.Path
 }
 
-// Make checks a store, and plans what can be done about what is found.
-func Make(ctx context.Context, options fsck.Options) (*Plan, error) {
+// Make checks a store, and plans what can be done about what is found. Content
+// that is lost or damaged is looked for in the sources: the roots of other
+// stores, OCI image layouts, and files, which may be compressed archives.
+func Make(ctx context.Context, options fsck.Options, from ...string) (*Plan, error) {
 	if options.Root == "" {
 		return nil, fmt.Errorf("%w: only a store can be repaired, not a database file by itself", model.ErrInvalid)
 	}
@@ -83,19 +92,28 @@ func Make(ctx context.Context, options fsck.Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return plan(report, options), nil
+	return plan(ctx, report, options, from)
 }
 
-func plan(report *fsck.Report, options fsck.Options) *Plan {
+func plan(ctx context.Context, report *fsck.Report, options fsck.Options, from []string) (*Plan, error) {
 	p := &Plan{
-		Schema: PlanSchema, Root: report.Root, UUID: report.UUID, Depth: report.Depth,
+		Schema: PlanSchema, Root: report.Root, UUID: report.UUID, Depth: report.Depth, From: from,
 		Steps: []Step{}, Left: []fsck.Finding{}, options: options, txID: report.Pages.TxID,
 	}
 	readable := report.UUID != ""
 	mend := Step{Mend: true}
 	for _, f := range report.Findings {
 		cause := Cause{Code: f.Code, Place: f.Place, Expected: f.Expected, Found: f.Found}
+		var heal *Heal
+		if f.Lost != nil && readable {
+			var err error
+			if heal, err = findHeal(ctx, from, f.Lost); err != nil {
+				return nil, err
+			}
+		}
 		switch {
+		case heal != nil:
+			p.Steps = append(p.Steps, Step{Heal: heal, Findings: []Cause{cause}})
 		case f.Derived && readable:
 			mend.Findings = append(mend.Findings, cause)
 		case f.Fix != nil && readable:
@@ -104,16 +122,16 @@ func plan(report *fsck.Report, options fsck.Options) *Plan {
 			p.Left = append(p.Left, f)
 		}
 	}
-	slices.SortStableFunc(p.Steps, func(a, b Step) int { return cmp.Compare(order(a.Fix.Op), order(b.Fix.Op)) })
+	slices.SortStableFunc(p.Steps, func(a, b Step) int { return cmp.Compare(a.order(), b.order()) })
 	if len(mend.Findings) > 0 {
 		p.Steps = slices.Insert(p.Steps, 0, mend)
 	}
-	return p
+	return p, nil
 }
 
 // order puts what takes something away before what may need its place.
-func order(op drivers.FixOp) int {
-	if op == drivers.FixAway {
+func (s *Step) order() int {
+	if s.Fix != nil && s.Fix.Op == drivers.FixAway {
 		return 0
 	}
 	return 1
@@ -131,7 +149,7 @@ func (p *Plan) confirm(ctx context.Context) (*Plan, error) {
 	}
 	options := p.options
 	options.Root, options.Depth = p.Root, p.Depth
-	now, err := Make(ctx, options)
+	now, err := Make(ctx, options, p.From...)
 	if err != nil {
 		return nil, err
 	}

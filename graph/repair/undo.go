@@ -136,7 +136,7 @@ func (u *undo) run(ctx context.Context, lines []note) error {
 		switch line.Op {
 		case noteMend:
 			copied, txID = filepath.Join(u.root, u.dir, backupName), line.TxID
-		case noteChange:
+		case noteChange, noteMade:
 			u.made[line.Path] = true
 		case noteMove, noteDone:
 		}
@@ -165,6 +165,8 @@ func (u *undo) each(n *note, back bool) error {
 	switch n.Op {
 	case noteChange:
 		return u.tree.in(n.Path, func(dir *beneath.Dir, base string) error { return n.takeBack(dir, base, back) })
+	case noteMade:
+		return u.tree.in(n.Path, func(dir *beneath.Dir, base string) error { return unmake(dir, base, back) })
 	case noteMove:
 		return u.unmove(n, back)
 	case noteMend, noteDone:
@@ -192,6 +194,15 @@ func (n *note) takeBack(dir *beneath.Dir, base string, back bool) error {
 		return dir.Remove(base)
 	}
 	return n.Before.establish(dir, base)
+}
+
+// unmake removes a file that was brought back, unless it was not.
+func unmake(dir *beneath.Dir, base string, back bool) error {
+	now, err := stateOf(dir, base, false)
+	if err != nil || now.Kind == nothing || !back {
+		return err
+	}
+	return dir.Remove(base)
 }
 
 // unmove moves back what was moved, unless it was not.
