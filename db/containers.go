@@ -70,7 +70,13 @@ func (tx *Tx) checkOwnLayer(c *model.Container) error {
 }
 
 // DeleteContainer removes a container and its data items. It returns the
-// record and the content files that nothing refers to any more.
+// record and the content files that nothing refers to any more. The journal has
+// it as a use of the container's image too: nothing else will tell later until
+// when the image was needed.
 func (tx *Tx) DeleteContainer(id model.ContainerID) (*model.Container, []model.Content, error) {
-	return containers.delete(tx, string(id))
+	c, files, err := containers.delete(tx, string(id))
+	if err == nil && c.Image != "" {
+		tx.note(OpRelease, model.KindImage, string(c.Image), nil)
+	}
+	return c, files, err
 }

@@ -26,6 +26,7 @@ const (
 	OpModify   Op = "modify"  // another part of the record changed
 	OpTrash    Op = "trash"   // content is to be removed
 	OpReap     Op = "reap"    // content has been removed
+	OpRelease  Op = "release" // an image has one container less
 	OpApp      Op = "app"     // the bucket of an embedding program changed
 	OpMigrate  Op = "migrate" // the schema of the database changed
 	OpRepair   Op = "repair"  // something damaged was put right

@@ -23,11 +23,13 @@ func TestInterruptedCommandLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	forEachDriver(t, func(t *testing.T, s script) {
 		s.ok(t, "create-layer", "-i", "layer")
+		// One that nothing needs yet; whatever is interrupted, it stays empty.
+		s.ok(t, "create-layer", "-i", "fresh")
 		s.ok(t, "create-image", "-i", "image", "layer")
 		before := s.ok(t, "layers", "-j") + s.ok(t, "images", "-j")
 		for _, words := range [][]string{
 			{"import-layer", "-i", "new", "layer"},
-			{"apply-diff", "layer"},
+			{"apply-diff", "fresh"},
 			{"set-image-data", "image", "item"},
 		} {
 			stderr, status := s.interrupt(t, words...)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/db/dbtest"
+	"github.com/csdb/csdb/graph"
 )
 
 var update = flag.Bool("update", false, "rewrite the files in testdata")
@@ -81,6 +82,19 @@ func transcripts() []transcript {
 		{name: "restore", lines: []string{
 			"backup FILE", "restore FILE", "--json restore FILE", "restore ROOT/csdb.db", "restore ROOT", "restore ROOT/nothing", "restore", "log -n 2",
 		}},
+		{name: "gc", prepare: func(t *testing.T, s *sample) {
+			must(t, os.MkdirAll(s.path("vfs/dir/left/dir"), 0o700))
+			must(t, os.WriteFile(s.path("vfs/dir/left/file"), make([]byte, 1000), 0o600))
+			store := s.open(t)
+			must(t, store.DeleteContainer(t.Context(), jobCtr))
+			_, err := store.CreateLayer(t.Context(), graph.LayerSpec{ID: "orphan", Parent: sideLayer})
+			must(t, err)
+			must(t, store.Close())
+		}, lines: []string{
+			"gc --dry-run", "gc --json", "gc", "gc --unused-for 100h", "gc --keep-last 0", "gc --unused-for 1h --keep tool:2 --dry-run", "gc --keep-last 2 --unused-for 1h -n",
+			"gc --unused-for 1h --dry-run --json", "gc --unused-for 1h", "ls -q", "fsck",
+			"gc --keep x", "gc --unused-for -1h", "gc --keep-last -1", "gc --unused-for 1h --keep [", "gc all", "--driver overlay gc",
+		}},
 		{name: "compact", lines: []string{"compact", "compact --if-free 90", "--json compact", "compact --if-free 101", "compact now", "--driver overlay compact", "fsck", "log -n 1"}},
 		{name: "completion", lines: []string{"completion", "completion tcsh"}},
 		{name: "usage", lines: []string{"", "--help", "ls --help", "fsck --help", "nonsense", "--nonsense", "--timeout soon ls"}},
@@ -91,7 +105,7 @@ func transcripts() []transcript {
 		}, lines: []string{"ls", "ls --json", "tree", "tree --json", "du", "du --json", "fsck"}},
 		{
 			name: "no-store", prepare: func(t *testing.T, s *sample) { must(t, os.RemoveAll(s.root)) },
-			lines: []string{"info", "ls", "inspect x", "tree", "du", "log", "fsck", "backup FILE", "compact"},
+			lines: []string{"info", "ls", "inspect x", "tree", "du", "log", "fsck", "backup FILE", "compact", "gc"},
 		},
 		{name: "another-driver", lines: []string{"--driver overlay info", "--driver floppy info", "--driver vfs ls -q"}},
 		{name: "damaged", prepare: damage, lines: []string{

@@ -66,7 +66,7 @@ func (p *program) app() *urfave.App {
 func (p *program) commands() []*urfave.Command {
 	return []*urfave.Command{
 		p.infoCommand(), p.lsCommand(), p.inspectCommand(), p.refsCommand(), p.treeCommand(), p.duCommand(), p.logCommand(),
-		p.fsckCommand(), p.repairCommand(), p.backupCommand(), p.restoreCommand(), p.compactCommand(),
+		p.fsckCommand(), p.repairCommand(), p.backupCommand(), p.restoreCommand(), p.compactCommand(), p.gcCommand(),
 		p.completionCommand(), p.docsCommand(),
 	}
 }
@@ -92,7 +92,7 @@ func (p *program) command(c urfave.Command, takes arity, a action) *urfave.Comma
 		if err := errors.Join(takes.check(args), p.settings.complete()); err != nil {
 			return &usageError{command: c.Name, err: err}
 		}
-		return a.run(u.Context, &session{Env: p.Env, settings: p.settings, json: wantsJSON(u)}, args)
+		return a.run(u.Context, &session{Env: p.Env, settings: p.settings, json: wantsJSON(u), flagged: u.IsSet}, args)
 	}
 	return &c
 }

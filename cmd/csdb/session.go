@@ -19,6 +19,8 @@ type session struct {
 	cli.Env
 	settings settings
 	json     bool
+	// flagged tells whether a flag of the command has been given.
+	flagged func(name string) bool
 }
 
 // waiting returns the context for waiting for locks.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/graph"
 	"github.com/csdb/csdb/model"
 )
 
@@ -41,4 +42,20 @@ func (s *session) database(ctx context.Context, use func(*db.DB) error) error {
 
 func wrongDriver(has, wanted string) error {
 	return fmt.Errorf("%w: the store was made with driver %s and not with driver %s", model.ErrInvalid, has, wanted)
+}
+
+// store runs use with the store, which is opened for changing it with its
+// driver. None is made if there is none.
+func (s *session) store(ctx context.Context, use func(*graph.Store) error) (err error) {
+	if err := s.with(ctx, func(*graph.Store) error { return nil }); err != nil {
+		return err
+	}
+	wait, cancel := s.waiting(ctx)
+	defer cancel()
+	store, err := graph.Open(wait, graph.Options{Root: s.settings.root, RunRoot: s.settings.runRoot, Driver: s.settings.driver})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	return use(store)
 }

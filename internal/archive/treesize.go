@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -19,8 +21,20 @@ func TreeSize(ctx context.Context, dir string) (size int64, err error) {
 		return 0, fmt.Errorf("measure: %w", err)
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
+	if size, err = TreeSizeOf(ctx, root); err != nil {
+		return 0, fmt.Errorf("measure %s: %w", dir, err)
+	}
+	return size, nil
+}
+
+// TreeSizeOf is TreeSize for a directory that is open. It leaves out the
+// directories below it with the given paths.
+func TreeSizeOf(ctx context.Context, root *beneath.Dir, except ...string) (size int64, err error) {
 	counted := make(map[inode]bool)
 	err = root.Walk(ctx, func(entry *beneath.Entry) error {
+		if entry.IsDir() && slices.Contains(except, entry.Path()) {
+			return fs.SkipDir
+		}
 		if entry.Stat.Mode&unix.S_IFMT != unix.S_IFREG {
 			return nil
 		}
@@ -33,8 +47,5 @@ func TreeSize(ctx context.Context, dir string) (size int64, err error) {
 		size += entry.Stat.Size
 		return nil
 	})
-	if err != nil {
-		return 0, fmt.Errorf("measure %s: %w", dir, err)
-	}
-	return size, nil
+	return size, err
 }
