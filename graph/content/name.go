@@ -37,6 +37,19 @@ func UserDir(driver string, kind model.Kind, id string) string {
 	return path.Join(Area(driver, kind), id, UserDirName)
 }
 
+// KeyOf returns the key of the data item that a content file is a version of,
+// from its path, as far as the name tells.
+func KeyOf(name string) (key string, ok bool) {
+	first, _, _ := strings.Cut(path.Base(name), versionSeparator)
+	encoded, escaped := strings.CutPrefix(first, escapeMark)
+	if !escaped {
+		key = first
+	} else if decoded, err := base64.RawURLEncoding.DecodeString(encoded); err == nil {
+		key = string(decoded)
+	}
+	return key, key != "" && FileName(key) == first
+}
+
 // versionSeparator stands between the path of the first version of an item and
 // what tells later ones from it. No name made by FileName contains it.
 const versionSeparator = "~"

@@ -57,3 +57,23 @@ func TestFileNames(t *testing.T) {
 		}
 	})
 }
+
+// The key can be told from the name, unless that is a hash of it.
+func TestKeysCanBeReadFromNames(t *testing.T) {
+	keys := rapid.OneOf(rapid.StringN(1, 100, -1), rapid.StringMatching(`[.a-z0-9=~/]{1,12}`))
+	rapid.Check(t, func(t *rapid.T) {
+		key := keys.Draw(t, "key")
+		name := "dir/" + content.FileName(key)
+		for _, name := range []string{name, content.OtherVersion(name)} {
+			got, ok := content.KeyOf(name)
+			if hashed := strings.HasPrefix(name, "dir/=="); ok == hashed || ok && got != key {
+				t.Fatalf("key %q became %q and then %q (%v)", key, name, got, ok)
+			}
+		}
+	})
+	for _, name := range []string{"", ".", ".hidden", "userdata", "=", "=!", "UPPER", "=YQ", "=" + "Zm9v=="} {
+		if key, ok := content.KeyOf(name); ok {
+			t.Errorf("%q is said to be the name of %q", name, key)
+		}
+	}
+}

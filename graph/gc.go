@@ -1,0 +1,189 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/drivers"
+	"github.com/csdb/csdb/graph/content"
+	"github.com/csdb/csdb/internal/flock"
+	"github.com/csdb/csdb/model"
+)
+
+// GCOptions say what Collect may remove.
+type GCOptions struct {
+	// DryRun finds out what would be removed, and removes nothing.
+	DryRun bool
+	// Unused says which images and layers are to be deleted. Nil means none:
+	// only what has no record any more, or never had one, is removed.
+	Unused *UnusedPolicy
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// UnusedPolicy says which images and layers are to be deleted although they have
+// a record. An image that a container was made from is never among them, nor
+// is a layer that an image or a container needs, one that has a name, or one
+// that is mounted.
+type UnusedPolicy struct {
+	// For is how long ago the last use must be. The journal tells: the last
+	// change of an object, and the deletion of a container made from an image,
+	// count as uses. What it does not tell any more is older than its oldest
+	// entry.
+	For time.Duration
+	// KeepLast is how many images are kept in any case: those that came last.
+	KeepLast int
+	// Keep has names and IDs of images that are kept in any case, and patterns
+	// of names, see path.Match.
+	Keep []string
+}
+
+// Collected is what Collect has removed, or would remove. Sizes are in bytes, as
+// measured on disk.
+type Collected struct {
+	Images []CollectedObject `json:"images"`
+	Layers []CollectedObject `json:"layers"`
+	// Debris is content without a record.
+	Debris []Debris `json:"debris"`
+	// Busy has the paths of content without a record that somebody is at work
+	// on. It stays.
+	Busy  []string `json:"busy"`
+	Freed int64    `json:"freed"`
+}
+
+// CollectedObject is an image or a layer that is deleted.
+type CollectedObject struct {
+	Kind  model.Kind `json:"kind"`
+	ID    string     `json:"id"`
+	Names []string   `json:"names"`
+	// LastUse is when it was used last, or the earliest time that is known.
+	LastUse time.Time `json:"last-use"`
+	// Layers go with an image.
+	Layers []model.LayerID `json:"layers,omitempty"`
+	Size   int64           `json:"size"`
+}
+
+// Debris is content without a record.
+type Debris struct {
+	Path  string `json:"path"`  // relative to the root of the store
+	Trash bool   `json:"trash"` // a deletion left it; otherwise a process that died
+	Size  int64  `json:"size"`
+}
+
+// Collect removes what nobody needs: what Recover removes, and, if there is a
+// policy, images and layers. It may run at any time, beside others. It goes on
+// after errors, and returns them all.
+func (s *Store) Collect(ctx context.Context, options GCOptions) (*Collected, error) {
+	if err := s.writable(); err != nil {
+		return nil, err
+	}
+	if options.Unused != nil {
+		if err := options.Unused.validate(); err != nil {
+			return nil, err
+		}
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	c := &Collected{Images: []CollectedObject{}, Layers: []CollectedObject{}, Debris: []Debris{}, Busy: []string{}}
+	var errs []error
+	if options.Unused != nil {
+		errs = append(errs, s.collectUnused(ctx, options, c))
+	}
+	errs = append(errs, s.collectDebris(ctx, options.DryRun, c))
+	slices.Sort(c.Busy)
+	for _, o := range slices.Concat(c.Images, c.Layers) {
+		c.Freed += o.Size
+	}
+	for _, d := range c.Debris {
+		c.Freed += d.Size
+	}
+	return c, errors.Join(errs...)
+}
+
+// collectDebris removes what has no record.
+func (s *Store) collectDebris(ctx context.Context, dryRun bool, c *Collected) error {
+	found, err := s.debris(ctx)
+	if err != nil {
+		return err
+	}
+	if dryRun {
+		for _, d := range found {
+			held, err := s.keys.Held(pathKey(d.Path), flock.Exclusive)
+			if err != nil {
+				return err
+			}
+			if held {
+				c.Busy = append(c.Busy, d.Path)
+			} else {
+				c.Debris = append(c.Debris, d)
+			}
+		}
+		return nil
+	}
+	r, err := s.Recover(ctx)
+	if r == nil {
+		return err
+	}
+	c.Busy = append(c.Busy, r.Busy...)
+	gone := make(map[string]bool)
+	for _, path := range slices.Concat(r.Trash, r.Staged, r.Strays) {
+		gone[path] = true
+	}
+	for _, d := range found {
+		if gone[d.Path] {
+			c.Debris = append(c.Debris, d)
+		}
+	}
+	return err
+}
+
+// debris lists and measures what has no record at this moment.
+func (s *Store) debris(ctx context.Context) (all []Debris, err error) {
+	trash, err := view(ctx, s, func(tx *ReadTx) ([]db.Trash, error) { return tx.db.AllTrash() })
+	if err != nil {
+		return nil, err
+	}
+	strays, err := s.strays(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range trash {
+		size, err := s.sizeOnDisk(ctx, db.Staged{Path: t.Path, Kind: t.Kind, Dir: t.Dir})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Debris{Path: t.Path, Trash: true, Size: size})
+	}
+	for _, e := range strays {
+		size, err := s.sizeOnDisk(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Debris{Path: e.Path, Size: size})
+	}
+	return all, nil
+}
+
+// sizeOnDisk returns the size of the files at a path, which need not exist any
+// more.
+func (s *Store) sizeOnDisk(ctx context.Context, e db.Staged) (size int64, err error) {
+	if e.Kind == db.TrashLayer {
+		if driver, ok := s.driver.(drivers.Measurer); ok {
+			return driver.Measure(ctx, e.Dir)
+		}
+		return 0, nil
+	}
+	if size, err = s.files.Size(ctx, e.Path); err != nil || e.Kind != db.TrashTree {
+		return size, err
+	}
+	err = s.onRunFiles(func(files *content.Files) error {
+		inRun, err := files.Size(ctx, e.Path)
+		size += inRun
+		return err
+	})
+	return size, err
+}

@@ -1,0 +1,242 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/model"
+)
+
+// planned is an image or a layer that is to be deleted.
+type planned struct {
+	CollectedObject
+
+	dirs []string // of the driver, for its layers
+}
+
+// gcPlan is what a policy would have deleted, in an order in which that can be
+// done.
+type gcPlan struct {
+	tx      *ReadTx
+	policy  *UnusedPolicy
+	now     time.Time
+	mounted map[model.LayerID]bool
+	uses    lastUses
+
+	images, layers []planned
+	// gone are all images and layers that the plan deletes.
+	gone map[model.ID]bool
+}
+
+func newGCPlan(tx *ReadTx, policy *UnusedPolicy, now time.Time, mounted map[model.LayerID]bool) *gcPlan {
+	return &gcPlan{tx: tx, policy: policy, now: now, mounted: mounted, gone: make(map[model.ID]bool)}
+}
+
+func (p *gcPlan) make(ctx context.Context) (err error) {
+	if p.uses, err = loadLastUses(ctx, p.tx, p.now); err != nil {
+		return err
+	}
+	if err := p.planImages(ctx); err != nil {
+		return err
+	}
+	return p.planLayers(ctx)
+}
+
+// old tells whether the last use of something is long enough ago.
+func (p *gcPlan) old(id model.ID) bool { return p.now.Sub(p.uses.of(id)) >= p.policy.For }
+
+func (p *gcPlan) planImages(ctx context.Context) error {
+	images, err := p.tx.Images()
+	if err != nil {
+		return err
+	}
+	for _, image := range images[:max(len(images)-p.policy.KeepLast, 0)] {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		users, err := p.tx.ContainersOfImage(image.ID)
+		if err != nil {
+			return err
+		}
+		if len(users) == 0 && p.old(image.ID) && !p.pinned(image) {
+			if err := p.planImage(image); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pinned tells whether an image is to be kept because of a name or its ID, or
+// because it is mounted.
+func (p *gcPlan) pinned(image *model.Image) bool {
+	return slices.ContainsFunc(image.TopLayers(), func(l model.LayerID) bool { return p.mounted[l] }) ||
+		slices.ContainsFunc(p.policy.Keep, func(keep string) bool {
+			return keep == string(image.ID) || slices.ContainsFunc(image.Names, func(name string) bool {
+				match, err := path.Match(keep, name)
+				return keep == name || err == nil && match
+			})
+		})
+}
+
+func (p *gcPlan) planImage(image *model.Image) error {
+	size, err := p.tx.dataSize(image.ID)
+	if err != nil {
+		return err
+	}
+	o := planned{CollectedObject: CollectedObject{
+		Kind: model.KindImage, ID: string(image.ID), Names: append([]string{}, image.Names...), LastUse: p.uses.of(image.ID), Size: size.Own,
+	}}
+	p.gone[image.ID] = true
+	if o.Layers, err = p.layersOf(image); err != nil {
+		return err
+	}
+	for _, id := range o.Layers {
+		if err := p.addLayer(&o, id); err != nil {
+			return err
+		}
+	}
+	p.images = append(p.images, o)
+	return nil
+}
+
+// layersOf returns the layers that DeleteImage will delete together with an
+// image, when everything before it in the plan has gone.
+func (p *gcPlan) layersOf(image *model.Image) (doomed []model.LayerID, err error) {
+	take := func(id model.LayerID) (bool, error) {
+		free, err := p.free(id)
+		if free {
+			doomed = append(doomed, id)
+			p.gone[id] = true
+		}
+		return free, err
+	}
+	for _, mapped := range image.MappedTopLayers {
+		if _, err := take(mapped); err != nil {
+			return nil, err
+		}
+	}
+	if len(doomed) < len(image.MappedTopLayers) {
+		return doomed, nil
+	}
+	for id := image.TopLayer; id != ""; {
+		l, err := p.tx.LayerByID(id)
+		if errors.Is(err, model.ErrNotFound) {
+			break // deleted by force
+		}
+		if err != nil {
+			return nil, err
+		}
+		if free, err := take(id); err != nil || !free {
+			return doomed, err
+		}
+		id = l.Parent
+	}
+	return doomed, nil
+}
+
+// free tells whether nothing but what the plan deletes uses a layer.
+func (p *gcPlan) free(id model.LayerID) (bool, error) {
+	children, errChildren := p.tx.Children(id)
+	images, errImages := p.tx.ImagesOfLayer(id)
+	containers, errContainers := p.tx.ContainersOfLayer(id)
+	return len(containers) == 0 && !p.gone[id] &&
+		!slices.ContainsFunc(children, func(l model.LayerID) bool { return !p.gone[l] }) &&
+		!slices.ContainsFunc(images, func(i model.ImageID) bool { return !p.gone[i] }), errors.Join(errChildren, errImages, errContainers)
+}
+
+// addLayer adds what a layer takes.
+func (p *gcPlan) addLayer(o *planned, id model.LayerID) error {
+	l, err := p.tx.LayerByID(id)
+	if err != nil {
+		return err
+	}
+	size, err := p.tx.dataSize(id)
+	if err != nil {
+		return err
+	}
+	o.Size += size.Own
+	if l.Diff != nil && l.Diff.TarSplit != nil {
+		o.Size += l.Diff.TarSplit.Size
+	}
+	if l.Made {
+		o.dirs = append(o.dirs, l.DriverDir())
+	}
+	return nil
+}
+
+// planLayers plans the deletion of layers that nothing needs, each before its
+// parent. Mostly a layer came after its parent, so one round and another one that
+// finds nothing will do.
+func (p *gcPlan) planLayers(ctx context.Context) error {
+	layers, err := p.tx.Layers()
+	if err != nil {
+		return err
+	}
+	for more := true; more; {
+		before := len(p.layers)
+		for _, l := range slices.Backward(layers) {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			if err := p.planLayer(l); err != nil {
+				return err
+			}
+		}
+		more = len(p.layers) > before
+	}
+	return nil
+}
+
+// planLayer plans the deletion of a layer if nothing speaks against it.
+func (p *gcPlan) planLayer(l *model.Layer) error {
+	if len(l.Names) > 0 || p.mounted[l.ID] || !p.old(l.ID) {
+		return nil
+	}
+	if free, err := p.free(l.ID); err != nil || !free {
+		return err
+	}
+	o := planned{CollectedObject: CollectedObject{Kind: model.KindLayer, ID: string(l.ID), Names: []string{}, LastUse: p.uses.of(l.ID)}}
+	if err := p.addLayer(&o, l.ID); err != nil {
+		return err
+	}
+	p.gone[l.ID] = true
+	p.layers = append(p.layers, o)
+	return nil
+}
+
+// lastUses tells from the journal when objects were used last.
+type lastUses struct {
+	times map[model.ID]time.Time
+	// before is when everything else was used at the latest.
+	before time.Time
+}
+
+func loadLastUses(ctx context.Context, tx *ReadTx, now time.Time) (lastUses, error) {
+	u := lastUses{times: make(map[model.ID]time.Time), before: now}
+	first := true
+	err := tx.Journal(0, func(e *db.JournalEntry) bool {
+		if first || e.Omitted > 0 { // then it may have been about anything
+			u.before, first = e.Time, false
+		}
+		for _, change := range e.Changes {
+			if slices.Contains(model.Kinds, change.Kind) {
+				u.times[model.NewID(change.Kind, change.ID)] = e.Time
+			}
+		}
+		return ctx.Err() == nil
+	})
+	return u, errors.Join(err, context.Cause(ctx))
+}
+
+// of returns when an object was used last, or the earliest time that is known.
+func (u *lastUses) of(id model.ID) time.Time {
+	if at, known := u.times[id]; known && at.After(u.before) {
+		return at
+	}
+	return u.before
+}
