@@ -31,6 +31,8 @@ const (
 	OpMigrate  Op = "migrate" // the schema of the database changed
 	OpRepair   Op = "repair"  // something damaged was put right
 	OpRestore  Op = "restore" // the database was replaced by a backup
+	OpRescue   Op = "rescue"  // the database was made anew of what could be salvaged
+	OpRevert   Op = "revert"  // the last transaction was taken back
 	OpCompact  Op = "compact" // the database file was written anew
 )
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -79,7 +78,7 @@ func Restore(ctx context.Context, root, backup string, options RestoreOptions) (
 	if err := r.copyOf(ctx, backup); err != nil {
 		return nil, fmt.Errorf("backup %s: %w", backup, err)
 	}
-	restored, err := r.examine(ctx, backup)
+	restored, err := r.examine(ctx, "backup "+backup)
 	if err != nil {
 		return nil, err
 	}
@@ -170,29 +169,17 @@ func alone(ctx context.Context, path string) (release func(), err error) {
 
 // copyOf makes the new file a copy of a file, which may be the database of
 // another store.
-func (r *replacement) copyOf(ctx context.Context, path string) (err error) {
+func (r *replacement) copyOf(ctx context.Context, path string) error {
 	release, err := keepStill(ctx, path)
 	if err != nil {
 		return err
 	}
 	defer release()
-	from, err := (&handle{path: path}).openFile()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = from.Close() }()
-	to, err := r.create()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, to.Close()) }()
-	w := &contextWriter{ctx: ctx, file: to}
-	_, err = io.Copy(w, from)
-	return classify(r.temp, err)
+	return r.copyFile(ctx, path)
 }
 
 // examine checks the new file.
-func (r *replacement) examine(ctx context.Context, backup string) (*Restored, error) {
+func (r *replacement) examine(ctx context.Context, what string) (*Restored, error) {
 	restored := &Restored{}
 	report, err := Examine(ctx, 0, r.temp, func(tx *ReadTx) error {
 		info, err := tx.Info()
@@ -215,7 +202,7 @@ func (r *replacement) examine(ctx context.Context, backup string) (*Restored, er
 		err = fmt.Errorf("%w: %s", model.ErrCorrupt, report.Problems[0])
 	}
 	if err != nil {
-		return nil, fmt.Errorf("backup %s cannot be used: %w", backup, err)
+		return nil, fmt.Errorf("%s cannot be used: %w", what, err)
 	}
 	return restored, nil
 }

@@ -138,8 +138,8 @@ func TestRestoreRefusesWhatDoesNotBelong(t *testing.T) {
 	// Damage of any kind.
 	content := readFile(t, backupOf(t, database))
 	noneFree := slices.Clone(content)
-	for id := 2; id*pageSize < len(noneFree); id++ {
-		if page := noneFree[id*pageSize:]; page[8] == freelistPage {
+	for id := 2; id*os.Getpagesize() < len(noneFree); id++ {
+		if page := noneFree[id*os.Getpagesize():]; page[8] == freelistPage {
 			page[10], page[11] = 0, 0
 		}
 	}

@@ -25,8 +25,7 @@ file that exists is never overwritten.
 
 The copy has all records and no contents: it brings back a store whose
 database is lost or damaged, as long as the contents of its layers are there.
-To use it, stop all programs that use the store and put the file in the place
-of csdb.db.
+"csdb restore" puts it in place.
 
 Examples:
 

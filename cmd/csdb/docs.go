@@ -98,7 +98,13 @@ const manualTemplate = `# NAME
 {{prose .Description}}
 {{range .VisibleFlags}}
 {{flag .}}
-{{end}}{{end}}
+{{end}}{{range .Subcommands}}
+### db {{.Name}}{{if .ArgsUsage}} {{.ArgsUsage}}{{end}}
+
+{{prose .Description}}
+{{range .VisibleFlags}}
+{{flag .}}
+{{end}}{{end}}{{end}}
 # SEE ALSO
 
 **containers-storage**(1)

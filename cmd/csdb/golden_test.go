@@ -29,13 +29,16 @@ var varying = []struct {
 	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "sha256:DIGEST"},
 	{regexp.MustCompile(`csdb\.test\[\d+\]`), "csdb.test[PID]"},
 	{regexp.MustCompile(`(?m)^ {30,}`), strings.Repeat(" ", 30)}, // as wide as the PID is long
-	{regexp.MustCompile(`"pid":\d+`), `"pid":PID`},
+	{regexp.MustCompile(`"pid":( ?)\d+`), `"pid":${1}PID`},
 	{regexp.MustCompile(`"size":\d+,"page-size":\d+,"pages":\d+,"free-pages":\d+`), `"size":SIZE,"page-size":4096,"pages":N,"free-pages":N`},
 	{regexp.MustCompile(`"page-size":\d+,"pages":\d+,"free":\d+`), `"page-size":4096,"pages":N,"free":N`},
 	{regexp.MustCompile(`\S+, \d+ pages of 4096 bytes, \d+ of them free`), "SIZE, N pages of 4096 bytes, N of them free"},
 	{regexp.MustCompile(`\d+ pages of 4096 bytes`), "N pages of 4096 bytes"},
 	{regexp.MustCompile(`\bpage \d+`), "page N"},
+	{regexp.MustCompile(`rollback-\d{8}T\d{6}Z(\.\d+)?`), "rollback-TIME"},
 	{regexp.MustCompile(`restore-\d{8}T\d{6}Z(\.\d+)?`), "restore-TIME"},
+	{regexp.MustCompile(`damaged-\d{8}T\d{6}Z(\.\d+)?`), "damaged-TIME"},
+	{regexp.MustCompile(`"page":\d+`), `"page":N`},
 	{regexp.MustCompile(`\.tmp-[A-Z2-7]+`), ".tmp-RANDOM"},
 	{regexp.MustCompile(`csdb-repair-\d{8}T\d{6}\.\d{9}Z`), "csdb-repair-ID"},
 	{regexp.MustCompile(`FILE: \S+, up`), "FILE: SIZE, up"},
@@ -96,6 +99,12 @@ func transcripts() []transcript {
 			"gc --keep x", "gc --unused-for -1h", "gc --keep-last -1", "gc --unused-for 1h --keep [", "gc all", "--driver overlay gc",
 		}},
 		{name: "compact", lines: []string{"compact", "compact --if-free 90", "--json compact", "compact --if-free 101", "compact now", "--driver overlay compact", "fsck", "log -n 1"}},
+		{name: "db", lines: []string{
+			"db", "db --help", "db get --help", "db nothing", "db get", "db get store", "db --nonsense", "db get --nonsense x y",
+			"db get store schema", "db get names/image tool:2", "db --json get names/layer base-layer", "db get journal 1", "db get uses ba5e01ffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+			"db get data/container 70bc77ffffffffffffffffffffffffffffffffffffffffffffffffffffffffff|settings", "db get store nothing", "db get --file ROOT/nothing store info",
+			"db rollback --dry-run", "db rollback", "db rollback --yes --dry-run --json", "db rollback --yes", "db load ROOT/nothing FILE", "db load ROOT/csdb.id FILE", "db load ROOT/csdb.id ROOT/csdb.db",
+		}},
 		{name: "completion", lines: []string{"completion", "completion tcsh"}},
 		{name: "usage", lines: []string{"", "--help", "ls --help", "fsck --help", "nonsense", "--nonsense", "--timeout soon ls"}},
 		{name: "empty", prepare: func(t *testing.T, s *sample) {
@@ -105,7 +114,7 @@ func transcripts() []transcript {
 		}, lines: []string{"ls", "ls --json", "tree", "tree --json", "du", "du --json", "fsck"}},
 		{
 			name: "no-store", prepare: func(t *testing.T, s *sample) { must(t, os.RemoveAll(s.root)) },
-			lines: []string{"info", "ls", "inspect x", "tree", "du", "log", "fsck", "backup FILE", "compact", "gc"},
+			lines: []string{"info", "ls", "inspect x", "tree", "du", "log", "fsck", "backup FILE", "compact", "gc", "db stats", "db rollback"},
 		},
 		{name: "another-driver", lines: []string{"--driver overlay info", "--driver floppy info", "--driver vfs ls -q"}},
 		{name: "damaged", prepare: damage, lines: []string{
@@ -120,6 +129,33 @@ func transcripts() []transcript {
 		{name: "broken", prepare: func(t *testing.T, s *sample) {
 			must(t, os.Truncate(s.path(db.FileName), 8192))
 		}, lines: []string{"info", "ls", "log", "backup FILE", "fsck", "compact"}},
+		{name: "rescue", prepare: func(t *testing.T, s *sample) {
+			zeroPage(t, s, rootPage(t, s))
+		}, lines: []string{
+			"fsck --depth structure", "rescue --dry-run", "rescue", "rescue", "rescue --output ROOT/new.db", "rescue --output ROOT/new.db",
+			"rescue --output FILE", "rescue --install", "rescue --dry-run --install", "rescue --yes", "rescue x",
+			"rescue --install --yes", "ls", "rescue", "rescue --force --dry-run", "log -n 1",
+		}},
+		{name: "rescue-short", prepare: func(t *testing.T, s *sample) {
+			must(t, os.Truncate(s.path(db.FileName), 8192))
+		}, lines: []string{
+			"rescue --dry-run", "rescue --json --dry-run", "--driver overlay rescue", "rescue --install --yes", "fsck --depth structure",
+			"rescue --from-files --install --yes", "rescue --from-files --install --yes --force", "ls",
+		}},
+		{name: "rescue-no-meta", prepare: func(t *testing.T, s *sample) {
+			zeroPage(t, s, 0)
+			zeroPage(t, s, 1)
+		}, lines: []string{"ls", "rescue --install --yes --json", "ls"}},
+		{name: "rescue-backup", prepare: func(t *testing.T, s *sample) {
+			r := s.csdb(t, "backup", filepath.Join(filepath.Dir(s.root), "backup.db"))
+			if r.status != 0 {
+				t.Fatal(r.stderr)
+			}
+			must(t, os.Truncate(s.path(db.FileName), 5*pageSize))
+		}, lines: []string{"rescue --backup ROOT/nothing", "rescue --backup FILE --install --yes", "ls"}},
+		{name: "rescue-missing", prepare: func(t *testing.T, s *sample) {
+			must(t, os.Remove(s.path(db.FileName)))
+		}, lines: []string{"ls", "rescue --install --yes", "ls"}},
 		{name: "repair", prepare: func(t *testing.T, s *sample) {
 			must(t, os.MkdirAll(s.path("vfs/dir/left"), 0o700))
 			must(t, os.Chmod(s.path("vfs-containers/"+string(webCtr)+"/settings"), 0o644))

@@ -66,7 +66,8 @@ func (p *program) app() *urfave.App {
 func (p *program) commands() []*urfave.Command {
 	return []*urfave.Command{
 		p.infoCommand(), p.lsCommand(), p.inspectCommand(), p.refsCommand(), p.treeCommand(), p.duCommand(), p.logCommand(),
-		p.fsckCommand(), p.repairCommand(), p.backupCommand(), p.restoreCommand(), p.compactCommand(), p.gcCommand(),
+		p.fsckCommand(), p.repairCommand(), p.backupCommand(), p.restoreCommand(), p.rescueCommand(), p.compactCommand(), p.gcCommand(),
+		p.dbCommand(),
 		p.completionCommand(), p.docsCommand(),
 	}
 }
@@ -90,7 +91,7 @@ func (p *program) command(c urfave.Command, takes arity, a action) *urfave.Comma
 	c.Action = func(u *urfave.Context) error {
 		args := u.Args().Slice()
 		if err := errors.Join(takes.check(args), p.settings.complete()); err != nil {
-			return &usageError{command: c.Name, err: err}
+			return &usageError{command: commandName(u), err: err}
 		}
 		return a.run(u.Context, &session{Env: p.Env, settings: p.settings, json: wantsJSON(u), flagged: u.IsSet}, args)
 	}
@@ -134,9 +135,14 @@ func (e *usageError) Unwrap() error { return e.err }
 
 // onUsageError is what urfave/cli calls with its own errors.
 func onUsageError(c *urfave.Context, err error, _ bool) error {
-	name := ""
-	if c.Command != nil && c.Command.Name != c.App.Name {
-		name = c.Command.Name
+	return &usageError{command: commandName(c), err: err}
+}
+
+// commandName returns the words that name a command, "" if it is not known.
+func commandName(c *urfave.Context) string {
+	if c.Command == nil {
+		return ""
 	}
-	return &usageError{command: name, err: err}
+	_, name, _ := strings.Cut(c.Command.HelpName, " ")
+	return name
 }

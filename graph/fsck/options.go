@@ -43,6 +43,9 @@ type Options struct {
 	// Database is a database file to be checked by itself, whatever its name
 	// and wherever it is.
 	Database string
+	// Instead is a database file that is looked at in place of the one in Root,
+	// such as one that is about to be put there.
+	Instead string
 	// Depth is References for a store unless it is set, and Structure for a
 	// database file, about which nothing more can be told.
 	Depth Depth
@@ -87,6 +90,9 @@ func (o *Options) complete() error {
 	if o.Depth != Structure && o.Root == "" {
 		faults = append(faults, fmt.Errorf("%w: a database file by itself is checked to the depth %q", model.ErrInvalid, Structure))
 	}
+	if o.Instead != "" && o.Root == "" {
+		faults = append(faults, fmt.Errorf("%w: a database can only be checked in place of the one in a graph root", model.ErrInvalid))
+	}
 	if o.Depth != Contents && (o.Subset != "" || len(o.Only) > 0) {
 		faults = append(faults, fmt.Errorf("%w: a part of the contents can be chosen at the depth %q only", model.ErrInvalid, Contents))
 	}
@@ -101,7 +107,7 @@ func (o *Options) complete() error {
 		faults = append(faults, err)
 		o.Driver = name
 	}
-	for _, path := range []*string{&o.Root, &o.Database} {
+	for _, path := range []*string{&o.Root, &o.Database, &o.Instead} {
 		if *path != "" {
 			abs, err := filepath.Abs(*path)
 			faults = append(faults, err)
@@ -113,6 +119,9 @@ func (o *Options) complete() error {
 
 // database returns the path of the database file.
 func (o *Options) database() string {
+	if o.Instead != "" {
+		return o.Instead
+	}
 	if o.Root == "" {
 		return o.Database
 	}
