@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -190,6 +191,49 @@ func TestCompactThatFailsChangesNothing(t *testing.T) {
 	readOnly := open(t, rootOf(database), db.Options{ReadOnly: true})
 	_, err = readOnly.Compact(t.Context(), db.CompactOptions{})
 	unchanged(err, model.ErrStoreIsReadOnly)
+}
+
+// compactForEver compacts the database in args[0] until it is killed.
+func compactForEver(ctx context.Context, args []string) error {
+	database, err := db.Open(ctx, args[0], db.Options{})
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	for {
+		if _, err := database.Compact(ctx, db.CompactOptions{}); err != nil {
+			return err
+		}
+	}
+}
+
+// Whenever a process dies that compacts, the database is there, whole.
+func TestCompactKilledAtAnyTime(t *testing.T) {
+	rounds := 30
+	if testing.Short() {
+		rounds = 5
+	}
+	database := dbtest.New(t, db.Options{Now: fillNow})
+	update(t, database, fill)
+	last := txID(t, database)
+	for round := range rounds {
+		child := testutil.Child(t, "compact", rootOf(database))
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(20+rand.IntN(60)) * time.Millisecond)
+		if err := child.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = child.Wait()
+		dbtest.Check(t, database)
+		update(t, database, addOne)
+		id := txID(t, database)
+		if n := counterOf(t, database); n != uint64(round+1) || id <= last {
+			t.Errorf("round %d: counted to %d, transaction %d after %d", round, n, id, last)
+		}
+		last = id
+	}
 }
 
 func TestCompactReplacesWhatACrashLeft(t *testing.T) {

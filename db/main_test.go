@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 		"count":   count,
 		"stress":  stress,
 		"creator": creator,
+		"compact": compactForEver,
 		"nobody":  readAsNobody,
 	})
 }

@@ -59,7 +59,9 @@ func TestFileTruncatedAtEachPage(t *testing.T) {
 			damaged := image[:page*pageSize+more]
 			s := salvageImage(t, damaged)
 			wantIntact(t, image, damaged, original, s, func(other int) bool { return other < page })
-			rebuild(t, s)
+			if more == 0 {
+				rebuild(t, s)
+			}
 			if t.Failed() {
 				t.Fatalf("page %d and %d bytes: %v", page, more, s.Trees)
 			}
@@ -84,7 +86,9 @@ func TestPageOfAnotherDatabase(t *testing.T) {
 					t.Errorf("%q of page %d is lost", name, r.Page)
 				}
 			}
-			rebuild(t, s)
+			if from == page {
+				rebuild(t, s)
+			}
 			if t.Failed() {
 				t.Fatalf("page %d from %d: %v %v", page, from, s.Trees, s.MetaErrors)
 			}
@@ -186,7 +190,7 @@ var everyByte = flag.Bool("every-byte", false, "damage each byte of a small data
 func TestManyFlippedBits(t *testing.T) {
 	image := smallImage(t)
 	random := rand.New(rand.NewPCG(3, 4))
-	for range 60 {
+	for range 30 {
 		damaged := bytes.Clone(image)
 		for range 1 << random.IntN(12) {
 			damaged[random.IntN(len(image))] ^= 1 << random.IntN(8)
