@@ -16,12 +16,12 @@ type chains struct {
 	copies bool
 }
 
-// chains returns those of the layers that have records.
-func (f *finder) chains() *chains {
+// newChains returns those of some layers.
+func newChains(layers []*model.Layer, copies bool) *chains {
 	c := &chains{
-		byID: make(map[model.LayerID]*model.Layer), byDiff: make(map[digest.Digest][]*model.Layer), copies: f.copies,
+		byID: make(map[model.LayerID]*model.Layer, len(layers)), byDiff: make(map[digest.Digest][]*model.Layer), copies: copies,
 	}
-	for _, l := range f.found.Layers() {
+	for _, l := range layers {
 		c.byID[l.ID] = l
 		if l.Diff != nil {
 			c.byDiff[l.Diff.Digest] = append(c.byDiff[l.Diff.Digest], l)

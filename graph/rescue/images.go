@@ -121,7 +121,7 @@ func (f *finder) addImages(ctx context.Context) error {
 		}
 		images[v.id][v.key] = v
 	}
-	chains := f.chains()
+	layers := newChains(f.found.Layers(), f.copies)
 	for id, items := range sorted(images) {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -129,7 +129,7 @@ func (f *finder) addImages(ctx context.Context) error {
 		if model.ValidateID(model.KindImage, id) != nil || !f.found.Missing(model.KindImage, id, "") {
 			continue
 		}
-		image, err := f.imageOf(id, items, chains)
+		image, err := f.imageOf(id, items, layers)
 		if err != nil {
 			f.unusable("%s: %v", path.Join(content.Area(f.report.Driver, model.KindImage), id), err)
 			continue
