@@ -59,9 +59,7 @@ func (o *du) run(ctx context.Context, s *session, _ []string) error {
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(usage.Objects, func(a, b used) int {
-		return cmp.Or(cmp.Compare(b.alone(), a.alone()), cmp.Compare(a.ID, b.ID))
-	})
+	usage.sort()
 	if s.json {
 		err = s.writeJSON(usage)
 	} else {
@@ -71,6 +69,13 @@ func (o *du) run(ctx context.Context, s *session, _ []string) error {
 		return err
 	}
 	return damaged.err()
+}
+
+// sort puts the largest first.
+func (v *diskUsage) sort() {
+	slices.SortStableFunc(v.Objects, func(a, b used) int {
+		return cmp.Or(cmp.Compare(b.alone(), a.alone()), cmp.Compare(a.ID, b.ID))
+	})
 }
 
 // alone is what belongs to the object alone.

@@ -62,22 +62,13 @@ func (o *check) run(ctx context.Context, s *session, args []string) error {
 		Depth: fsck.Depth(o.depth), Driver: s.settings.driver, Wait: max(s.settings.timeout, 0),
 		Root: s.settings.root, RunRoot: s.settings.runRoot, Subset: fsck.Subset(o.subset), Only: o.only.Value(),
 	}
-	var progress cli.Progress
-	options.Progress = func(total int64) func(int64) {
-		progress = s.StartProgress("reading", total)
-		return progress.Add
-	}
 	if len(args) > 0 {
 		if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
 			return &usageError{command: "fsck", err: fmt.Errorf("%s is a directory: name a store by --root", args[0])}
 		}
 		options.Root, options.RunRoot, options.Database = "", "", args[0]
 	}
-	report, err := fsck.Check(ctx, options)
-	progress.End()
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %w", errNoStore, err)
-	}
+	report, err := s.check(ctx, options)
 	if err != nil {
 		return err
 	}
@@ -93,6 +84,21 @@ func (o *check) run(ctx context.Context, s *session, args []string) error {
 		return statusError(status)
 	}
 	return nil
+}
+
+// check checks a store or a database file, and shows how far that has come.
+func (s *session) check(ctx context.Context, options fsck.Options) (*fsck.Report, error) {
+	var progress cli.Progress
+	options.Progress = func(total int64) func(int64) {
+		progress = s.StartProgress("reading", total)
+		return progress.Add
+	}
+	report, err := fsck.Check(ctx, options)
+	progress.End()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w", errNoStore, err)
+	}
+	return report, err
 }
 
 // statusOf returns the exit status for a verdict.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/csdb/csdb/cmd/csdb/page"
 	"github.com/csdb/csdb/graph/fsck"
 )
 
@@ -17,15 +18,21 @@ func (s *session) writeReport(r *fsck.Report) {
 	for _, what := range r.Unchecked {
 		fmt.Fprintf(s.Stdout, "unchecked   %s\n", clean(what))
 	}
+	fmt.Fprintf(s.Stdout, "%s\n", extent(r, "\n"))
+	fmt.Fprintf(s.Stdout, "%s: %d damaged, %d repairable, %d for information\n",
+		r.Verdict, r.Count(fsck.Damage), r.Count(fsck.Repairable), r.Count(fsck.Info))
+}
+
+// extent says what was looked at.
+func extent(r *fsck.Report, separator string) string {
 	c := &r.Checked
-	fmt.Fprintf(s.Stdout, "checked %s to the depth %s: %s, %s, %s, %s, %s of layers\n", r.Database, r.Depth,
+	text := fmt.Sprintf("checked %s to the depth %s: %s, %s, %s, %s, %s of layers", r.Database, r.Depth,
 		plural(int64(c.Layers), "layer"), plural(int64(c.Images), "image"), plural(int64(c.Containers), "container"),
 		plural(int64(c.Files), "file"), many(c.Directories, "directory", "directories"))
 	if r.Depth == fsck.Contents {
-		fmt.Fprintf(s.Stdout, "read %s: %s\n", plural(int64(c.Contents), "content"), humanSize(c.Bytes))
+		text += fmt.Sprintf("%sread %s: %s", separator, plural(int64(c.Contents), "content"), humanSize(c.Bytes))
 	}
-	fmt.Fprintf(s.Stdout, "%s: %d damaged, %d repairable, %d for information\n",
-		r.Verdict, r.Count(fsck.Damage), r.Count(fsck.Repairable), r.Count(fsck.Info))
+	return text
 }
 
 func many(n int, one, more string) string {
@@ -39,12 +46,20 @@ func many(n int, one, more string) string {
 const maxShown = 8
 
 func (s *session) writeFinding(f *fsck.Finding) {
+	fmt.Fprintf(s.Stdout, "%-11s %s%s\n", f.Severity, f.Code, clean(subject(f.Object)))
+	for _, line := range findingLines(f) {
+		fmt.Fprintf(s.Stdout, "  %-9s %s\n", line.Name, line.Text)
+	}
+	fmt.Fprintln(s.Stdout)
+}
+
+// findingLines is what there is to say about a finding.
+func findingLines(f *fsck.Finding) (lines []page.Line) {
 	line := func(name, text string) {
 		if text != "" {
-			fmt.Fprintf(s.Stdout, "  %-9s %s\n", name, clean(text))
+			lines = append(lines, page.Line{Name: name, Text: clean(text)})
 		}
 	}
-	fmt.Fprintf(s.Stdout, "%-11s %s%s\n", f.Severity, f.Code, clean(subject(f.Object)))
 	line("place", place(f))
 	line("expected", f.Expected)
 	line("found", f.Found)
@@ -66,7 +81,7 @@ func (s *session) writeFinding(f *fsck.Finding) {
 		}
 		line(name, remedy)
 	}
-	fmt.Fprintln(s.Stdout)
+	return lines
 }
 
 // place says where a finding was found.

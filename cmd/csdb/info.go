@@ -9,6 +9,7 @@ import (
 
 	urfave "github.com/urfave/cli/v2"
 
+	"github.com/csdb/csdb/cmd/csdb/page"
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/graph"
 )
@@ -58,9 +59,7 @@ func (o *info) run(ctx context.Context, s *session, _ []string) error {
 	value := storeInfo{RunRoot: s.settings.runRoot}
 	var damaged damages
 	err := s.with(ctx, func(store *graph.Store) error {
-		about := store.Info()
-		value.UUID, value.Created, value.Driver, value.Features = about.UUID, about.Created, about.Driver, list(about.Features)
-		value.Root = store.Root()
+		value.describe(store)
 		wait, cancel := s.waiting(ctx)
 		defer cancel()
 		return store.View(wait, func(tx *graph.ReadTx) error { return value.load(tx, &damaged) })
@@ -77,6 +76,13 @@ func (o *info) run(ctx context.Context, s *session, _ []string) error {
 		return err
 	}
 	return damaged.err()
+}
+
+// describe adds what is known of an open store.
+func (v *storeInfo) describe(store *graph.Store) {
+	about := store.Info()
+	v.UUID, v.Created, v.Driver, v.Features = about.UUID, about.Created, about.Driver, list(about.Features)
+	v.Root = store.Root()
 }
 
 // load adds what a transaction sees.
@@ -111,8 +117,16 @@ func lastEntry(tx *graph.ReadTx) (last *db.JournalEntry, err error) {
 
 func (s *session) writeInfo(v *storeInfo) error {
 	w := s.table()
+	for _, fact := range s.facts(v) {
+		fmt.Fprintf(w, "%s:\t%s\n", fact.Name, fact.Text)
+	}
+	return w.Flush()
+}
+
+// facts says what there is to say about a store.
+func (s *session) facts(v *storeInfo) (facts []page.Line) {
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%s:\t%s\n", name, fmt.Sprintf(format, args...))
+		facts = append(facts, page.Line{Name: name, Text: fmt.Sprintf(format, args...)})
 	}
 	line("UUID", "%s", v.UUID)
 	line("Created", "%s (%s)", v.Created.Format(time.RFC3339), s.ago(v.Created))
@@ -136,5 +150,5 @@ func (s *session) writeInfo(v *storeInfo) error {
 	if v.Last != nil {
 		line("Last change", "%s by %s: %s", s.ago(v.Last.Time), author(v.Last), changes(v.Last)[0])
 	}
-	return w.Flush()
+	return facts
 }

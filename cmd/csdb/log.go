@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 )
 
 type journal struct {
-	since string
-	last  int
+	since  string
+	last   int
+	follow bool
 }
 
 func (p *program) logCommand() *urfave.Command {
@@ -25,17 +27,20 @@ func (p *program) logCommand() *urfave.Command {
 Shows the transactions in the journal, the oldest first: when they were
 committed, their numbers, the programs that did them, and what was done. The
 journal keeps the last ten thousand. With --json, each is an object in a line
-of its own.
+of its own. With --follow, further transactions are shown as they come, until
+the program is interrupted.
 
 Examples:
 
   csdb log -n 20
   csdb log --since 2h
   csdb log --since 2026-01-31T12:00:00Z
+  csdb log --follow -n 0
   csdb log --json | jq 'select(.command == "podman")'`,
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "since", Usage: "show what has happened since a `TIME` (RFC 3339), or in the last hours or minutes (\"36h\")", Destination: &o.since},
 			&urfave.IntFlag{Name: "last", Aliases: []string{"n"}, Usage: "show the last `N` transactions only", DefaultText: "all", Destination: &o.last},
+			&urfave.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on with what happens from now on", DisableDefaultText: true, Destination: &o.follow},
 		},
 	}, arity{0, 0}, o)
 }
@@ -45,32 +50,98 @@ func (o *journal) run(ctx context.Context, s *session, _ []string) error {
 	if err != nil {
 		return &usageError{command: "log", err: err}
 	}
-	var entries []*db.JournalEntry
 	var damaged damages
-	err = s.view(ctx, func(tx *graph.ReadTx) error {
-		return damaged.note(tx.Journal(0, func(e *db.JournalEntry) bool {
-			if !e.Time.Before(from) {
-				entries = append(entries, e)
-			}
-			return ctx.Err() == nil
-		}))
-	})
+	seen := &position{}
+	entries, err := seen.advance(ctx, s, &damaged)
 	if err != nil {
 		return err
 	}
-	if o.last > 0 {
+	entries = slices.DeleteFunc(entries, func(e *db.JournalEntry) bool { return e.Time.Before(from) })
+	if o.last > 0 || s.flagged("last") {
 		entries = entries[max(len(entries)-o.last, 0):]
 	}
-	if s.json {
-		for _, e := range entries {
-			if err := s.writeJSON(e); err != nil {
-				return err
-			}
-		}
-	} else if err := s.writeLog(entries); err != nil {
+	if err := s.writeEntries(entries); err != nil {
 		return err
 	}
+	if o.follow {
+		if err := o.goOn(ctx, s, seen, &damaged); err != nil {
+			return err
+		}
+	}
 	return damaged.err()
+}
+
+// interval is how often one looks for new transactions.
+const interval = 500 * time.Millisecond
+
+// goOn shows transactions as they come, until the context ends.
+func (o *journal) goOn(ctx context.Context, s *session, seen *position, damaged *damages) error {
+	ticks := time.NewTicker(interval)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil // that is how it is ended
+		case <-ticks.C:
+		}
+		entries, err := seen.advance(ctx, s, damaged)
+		if err == nil {
+			err = s.writeEntries(entries)
+		}
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+}
+
+// position is how far the journal has been read.
+type position struct {
+	txID int
+	seq  uint64
+}
+
+// advance returns the entries that have been added since the last call. Their
+// numbers may begin anew below those that have been seen, when the database has
+// been restored from a backup; those of transactions do not.
+func (p *position) advance(ctx context.Context, s *session, damaged *damages) (entries []*db.JournalEntry, err error) {
+	err = s.view(ctx, func(tx *graph.ReadTx) error {
+		if tx.TxID() == p.txID {
+			return nil
+		}
+		read := func(from uint64) error {
+			return damaged.note(tx.Journal(from, func(e *db.JournalEntry) bool {
+				if e.TxID > p.txID {
+					entries = append(entries, e)
+				}
+				return ctx.Err() == nil
+			}))
+		}
+		err := read(p.seq + 1)
+		if err == nil && len(entries) == 0 && p.seq > 0 {
+			err = read(0)
+		}
+		if err == nil {
+			p.txID = tx.TxID()
+		}
+		return err
+	})
+	if n := len(entries); err == nil && n > 0 {
+		p.seq = entries[n-1].Seq
+	}
+	return entries, err
+}
+
+// writeEntries writes entries of the journal.
+func (s *session) writeEntries(entries []*db.JournalEntry) error {
+	if !s.json {
+		return s.writeLog(entries)
+	}
+	for _, e := range entries {
+		if err := s.writeJSON(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // from returns the time since which transactions are shown.
