@@ -68,9 +68,10 @@ func (c *checker) noteDamage(err error) error {
 	if err == nil || !errors.Is(err, model.ErrCorrupt) {
 		return err
 	}
-	c.unchecked("records, and what they refer to: %v", reason(err))
+	why := strings.ReplaceAll(reason(err).Error(), "\n", "; ") // of joined errors
+	c.unchecked("records, and what they refer to: %s", why)
 	if !c.report.has(CodePage) {
-		c.addDatabase(CodeFile, "a database that can be opened", reason(err).Error())
+		c.addDatabase(CodeFile, "a database that can be opened", why)
 	}
 	return nil
 }

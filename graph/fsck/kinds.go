@@ -23,8 +23,9 @@ type Kind struct {
 
 // What can be done about more than one kind of finding.
 const (
-	restoreBackup = "stop all programs that use the store, keep a copy of {path}, and put a backup made by `csdb backup` in its place"
-	copyElsewhere = "make a copy of the file with `bbolt compact` and put that in its place, while no program uses the store"
+	rescue        = "`csdb rescue` makes a new database from what can be read"
+	restoreBackup = "`csdb restore FILE` puts a backup made by `csdb backup` in its place"
+	rewrite       = "`csdb rescue --install` writes the database anew; all records are there"
 	reimport      = "re-import what is affected: delete it (`containers-storage delete-container`, `delete-image`), then pull or load it again"
 	heal          = "`csdb repair --from SOURCE`, with another store, an OCI image layout or a file that has it"
 	harmless      = "nothing need be done"
@@ -55,7 +56,7 @@ func Kinds(registry drivers.Registry) []Kind {
 
 func databaseKinds() []Kind {
 	return []Kind{
-		{Code: CodeFile, Severity: Damage, Effect: "the store cannot be opened", Remedies: []string{restoreBackup}},
+		{Code: CodeFile, Severity: Damage, Effect: "the store cannot be opened", Remedies: []string{rescue, restoreBackup}},
 		{
 			Code: CodeMode, Severity: Repairable, Effect: "others on this machine may read or change the store's records",
 			Remedies: []string{"`chmod 0600 {path}`"},
@@ -70,13 +71,13 @@ func databaseKinds() []Kind {
 		},
 		{
 			Code: CodePage, Severity: Damage, Effect: "records in this page, or in those below it, cannot be read",
-			Remedies: []string{restoreBackup},
+			Remedies: []string{rescue, restoreBackup},
 		},
 		{
 			Code: CodeFree, Severity: Repairable, Effect: "space is lost, or the next change of the store may overwrite records",
-			Remedies: []string{copyElsewhere, restoreBackup},
+			Remedies: []string{rewrite, restoreBackup},
 		},
-		{Code: CodeBucket, Severity: Damage, Effect: "the store cannot be used, or not by this version", Remedies: []string{restoreBackup}},
+		{Code: CodeBucket, Severity: Damage, Effect: "the store cannot be used, or not by this version", Remedies: []string{rescue, restoreBackup}},
 		{
 			Code: CodeRecord, Severity: Damage, Effect: "the object cannot be used; all others can",
 			Remedies: []string{reimport, restoreBackup}, spreads: true,
