@@ -63,7 +63,7 @@ func testBash(t *testing.T, binary string) {
 	for line, want := range map[string]string{
 		"csdb in":            "info inspect",
 		"csdb ls --fu":       "--full-ids",
-		"csdb --driver vfs ": "info ls inspect refs tree du log fsck repair backup restore rescue compact gc db completion",
+		"csdb --driver vfs ": "info ls inspect refs tree du log fsck report repair backup restore rescue compact gc db completion",
 	} {
 		script := `set -u; source <(csdb completion bash)
 			read -ra COMP_WORDS <<<"$1"; [[ $1 == *" " ]] && COMP_WORDS+=("")

@@ -41,7 +41,7 @@ var varying = []struct {
 	{regexp.MustCompile(`"page":\d+`), `"page":N`},
 	{regexp.MustCompile(`\.tmp-[A-Z2-7]+`), ".tmp-RANDOM"},
 	{regexp.MustCompile(`csdb-repair-\d{8}T\d{6}\.\d{9}Z`), "csdb-repair-ID"},
-	{regexp.MustCompile(`FILE: \S+, up`), "FILE: SIZE, up"},
+	{regexp.MustCompile(`FILE: \S+, (up|the)`), "FILE: SIZE, $1"},
 	{regexp.MustCompile(`"file":"FILE","size":\d+`), `"file":"FILE","size":SIZE`},
 }
 
@@ -82,6 +82,10 @@ func transcripts() []transcript {
 		{name: "fsck", lines: []string{"fsck", "fsck --depth structure", "fsck --json", "fsck --depth deep", "fsck ROOT/csdb.db", "fsck ROOT", "fsck ROOT/nothing", "--driver overlay fsck", "fsck a b"}},
 		{name: "backup", lines: []string{"backup FILE", "backup FILE", "fsck FILE", "--json backup ROOT/nowhere/x", "backup"}},
 		{name: "backup-json", lines: []string{"backup --json FILE"}},
+		{name: "report", lines: []string{
+			"report --html FILE", "report --html FILE", "report --html FILE --force", "--json report --html FILE --force", "report --html ROOT/nowhere/x", "report",
+			"report --html ROOT/x --depth deep", "report x",
+		}},
 		{name: "restore", lines: []string{
 			"backup FILE", "restore FILE", "--json restore FILE", "restore ROOT/csdb.db", "restore ROOT", "restore ROOT/nothing", "restore", "log -n 2",
 		}},
@@ -106,7 +110,7 @@ func transcripts() []transcript {
 			"db rollback --dry-run", "db rollback", "db rollback --yes --dry-run --json", "db rollback --yes", "db load ROOT/nothing FILE", "db load ROOT/csdb.id FILE", "db load ROOT/csdb.id ROOT/csdb.db",
 		}},
 		{name: "completion", lines: []string{"completion", "completion tcsh"}},
-		{name: "usage", lines: []string{"", "--help", "ls --help", "fsck --help", "nonsense", "--nonsense", "--timeout soon ls"}},
+		{name: "usage", lines: []string{"", "--help", "ls --help", "fsck --help", "report --help", "nonsense", "--nonsense", "--timeout soon ls"}},
 		{name: "empty", prepare: func(t *testing.T, s *sample) {
 			store := s.open(t)
 			must(t, store.Wipe(t.Context()))
@@ -114,7 +118,7 @@ func transcripts() []transcript {
 		}, lines: []string{"ls", "ls --json", "tree", "tree --json", "du", "du --json", "fsck"}},
 		{
 			name: "no-store", prepare: func(t *testing.T, s *sample) { must(t, os.RemoveAll(s.root)) },
-			lines: []string{"info", "ls", "inspect x", "tree", "du", "log", "fsck", "backup FILE", "compact", "gc", "db stats", "db rollback"},
+			lines: []string{"info", "ls", "inspect x", "tree", "du", "log", "fsck", "report --html FILE", "backup FILE", "compact", "gc", "db stats", "db rollback"},
 		},
 		{name: "another-driver", lines: []string{"--driver overlay info", "--driver floppy info", "--driver vfs ls -q"}},
 		{name: "damaged", prepare: damage, lines: []string{

@@ -63,6 +63,7 @@ func reading(t testing.TB) [][]string {
 		{"log"},
 		{"fsck"},
 		{"fsck", "--depth", "structure"},
+		{"report", "--html", filepath.Join(t.TempDir(), "page.html")},
 		{"backup", filepath.Join(t.TempDir(), "backup")},
 	}
 }
