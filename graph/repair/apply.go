@@ -81,9 +81,7 @@ type repairer struct {
 }
 
 func (r *repairer) run(ctx context.Context, tx *db.Tx) error {
-	// Opening the store may have been one transaction, which has written the
-	// marker anew.
-	if uint64(tx.TxID()) > r.plan.txID+2 {
+	if uint64(tx.TxID()) != r.plan.txID+1 {
 		return fmt.Errorf("%w: it is in use; try again", ErrMovedOn)
 	}
 	if err := r.copyDatabase(); err != nil {
