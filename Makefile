@@ -40,7 +40,7 @@ crash-packages = $(shell grep -rlE --include='*_test.go' '^//go:build .*crashtes
 .PHONY: help
 help: ## list the targets (default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\n%s\n' 'Settings: PKG RUN JOBS TIMEOUT FUZZTIME BENCH COUNT REF LIMIT, as in: make test PKG=./db/... RUN=Names'
+	@printf '\n%s\n' 'Settings: PKG RUN JOBS TIMEOUT CRASH CRASHTIME FUZZTIME BENCH BENCHFLAGS COUNT REF LIMIT, as in: make test PKG=./db/... RUN=Names'
 
 .PHONY: setup
 setup: ## install the Debian packages that tests need, or say which are missing

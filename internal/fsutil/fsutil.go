@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -53,14 +54,27 @@ func SyncDir(path string) error {
 }
 
 // MakeDirs makes a directory and its missing parents, durably, with the given
-// mode whatever the umask says.
-func MakeDirs(path string, mode os.FileMode) error {
+// mode whatever the umask says. Others may remove the parents as long as they are
+// empty.
+func MakeDirs(path string, mode os.FileMode) (err error) {
+	for range maxRaces {
+		if err = makeDirs(path, mode); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return err
+}
+
+// maxRaces bounds how often that may happen: not by chance any more.
+const maxRaces = 1000
+
+func makeDirs(path string, mode os.FileMode) error {
 	if info, err := os.Stat(path); err == nil {
 		return mustBeDir(path, info)
 	}
 	parent := filepath.Dir(path)
 	if parent != path {
-		if err := MakeDirs(parent, mode); err != nil {
+		if err := makeDirs(parent, mode); err != nil {
 			return err
 		}
 	}

@@ -172,3 +172,32 @@ func syncFS(dir string) error {
 	defer disk.Close()
 	return disk.Sync()
 }
+
+// Whoever deletes the last thing in a directory removes it, also at the moment
+// at which somebody else is going to put something there.
+func TestMakeDirsGoesOnWhenAParentIsRemoved(t *testing.T) {
+	parent := filepath.Join(t.TempDir(), "parent")
+	dir := filepath.Join(parent, "dir")
+	stop := make(chan struct{})
+	var remover sync.WaitGroup
+	remover.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = os.Remove(parent) // fails unless it is empty
+			}
+		}
+	})
+	defer remover.Wait()
+	defer close(stop)
+	for range 2000 {
+		if err := fsutil.MakeDirs(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
