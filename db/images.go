@@ -24,7 +24,8 @@ func (tx *ReadTx) Image(id model.ImageID) (*model.Image, error) { return images.
 func (tx *ReadTx) Images() ([]*model.Image, error) { return images.list(tx) }
 
 // ImagesByDigest returns the images that can be found by the given digest in
-// the order of their creation.
+// the order of their creation. If some records are damaged, it returns the
+// others, and an error that matches model.ErrCorrupt.
 func (tx *ReadTx) ImagesByDigest(d digest.Digest) ([]*model.Image, error) {
 	ids, err := idsWith[string](tx, bucketImageDigest, d.String())
 	if err != nil {

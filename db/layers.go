@@ -60,7 +60,8 @@ func (k DigestKind) bucket() bucket {
 }
 
 // LayersByDigest returns the layers with the given digest in the order of
-// their creation.
+// their creation. If some records are damaged, it returns the others, and an
+// error that matches model.ErrCorrupt.
 func (tx *ReadTx) LayersByDigest(kind DigestKind, d digest.Digest) ([]*model.Layer, error) {
 	ids, err := idsWith[string](tx, kind.bucket(), d.String())
 	if err != nil {
@@ -70,18 +71,23 @@ func (tx *ReadTx) LayersByDigest(kind DigestKind, d digest.Digest) ([]*model.Lay
 }
 
 // loadAll returns the records of several objects in the order of their
-// creation.
+// creation, without those that are damaged.
 func (o objects[R]) loadAll(tx *ReadTx, ids []string) ([]*R, error) {
 	var all []*R
+	var damaged []error
 	for _, id := range ids {
 		r, err := o.load(tx, id)
-		if err != nil {
+		switch {
+		case errors.Is(err, model.ErrCorrupt):
+			damaged = append(damaged, err)
+		case err != nil:
 			return nil, err
+		default:
+			all = append(all, r)
 		}
-		all = append(all, r)
 	}
 	slices.SortFunc(all, o.bySeq)
-	return all, nil
+	return all, errors.Join(damaged...)
 }
 
 // CreateLayer stores a new layer. Its parent need not have a record.

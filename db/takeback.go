@@ -14,6 +14,7 @@ import (
 // meanwhile. If that transaction was not committed there is nothing to be put
 // back. If there were others after it the error matches model.ErrInvalid, and
 // fn is not called. An empty copy means that the database is not to be changed.
+// The file keeps the mode that it has after fn.
 func (db *DB) TakeBack(ctx context.Context, copied string, txID int, fn func() error) error {
 	return db.file.alone(ctx, func() error {
 		if copied == "" {
@@ -37,11 +38,20 @@ func (db *DB) TakeBack(ctx context.Context, copied string, txID int, fn func() e
 			return err
 		}
 		defer r.discard()
-		if err := r.copyOf(ctx, copied); err != nil {
+		if err := errors.Join(r.copyOf(ctx, copied), r.keepMode()); err != nil {
 			return err
 		}
 		return r.swap(ctx, "")
 	})
+}
+
+// keepMode gives the new file the mode of the old one.
+func (r *replacement) keepMode() error {
+	info, err := os.Stat(r.path)
+	if err != nil {
+		return err
+	}
+	return os.Chmod(r.temp, info.Mode().Perm())
 }
 
 // lastTxID returns the number of the last transaction.

@@ -60,12 +60,11 @@ func Apply(ctx context.Context, plan *Plan) (result *Result, err error) {
 	}
 	defer database.Close()
 	r := &repairer{plan: current, tree: t}
-	if r.notes, err = begin(plan.Root, current, time.Now()); err != nil {
+	err = database.Update(ctx, func(tx *db.Tx) error { return r.run(ctx, tx) })
+	if r.notes == nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.notes.close()) }()
-	r.result = Result{ID: path.Base(r.notes.dir), Dir: r.notes.dir}
-	err = database.Update(ctx, func(tx *db.Tx) error { return r.run(ctx, tx) })
 	if err == nil {
 		err = errors.Join(disk.Sync(), r.notes.write(note{Op: noteDone}))
 	}
@@ -76,14 +75,18 @@ func Apply(ctx context.Context, plan *Plan) (result *Result, err error) {
 type repairer struct {
 	plan   *Plan
 	tree   *tree
-	notes  *notes
+	notes  *notes // nil before it has begun
 	result Result
 }
 
-func (r *repairer) run(ctx context.Context, tx *db.Tx) error {
+func (r *repairer) run(ctx context.Context, tx *db.Tx) (err error) {
 	if uint64(tx.TxID()) != r.plan.txID+1 {
 		return fmt.Errorf("%w: it is in use; try again", ErrMovedOn)
 	}
+	if r.notes, err = begin(r.plan.Root, r.plan, time.Now()); err != nil {
+		return err
+	}
+	r.result = Result{ID: path.Base(r.notes.dir), Dir: r.notes.dir}
 	if err := r.copyDatabase(); err != nil {
 		return err
 	}
@@ -172,10 +175,11 @@ func (r *repairer) change(dir *beneath.Dir, base string, fix *drivers.Fix) error
 		}
 		before = state{Kind: nothing}
 	}
-	if err := r.notes.write(note{Op: noteChange, Path: fix.Path, Before: &before, After: &after}); err != nil {
+	temp := fsutil.TempName()
+	if err := r.notes.write(note{Op: noteChange, Path: fix.Path, Before: &before, After: &after, Temp: temp}); err != nil {
 		return err
 	}
-	return after.establish(dir, base)
+	return after.establish(dir, base, temp)
 }
 
 // owned gives a new file the owner of its directory.

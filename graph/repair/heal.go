@@ -17,6 +17,7 @@ import (
 	"github.com/csdb/csdb/graph/fsck"
 	"github.com/csdb/csdb/internal/archive"
 	"github.com/csdb/csdb/internal/beneath"
+	"github.com/csdb/csdb/internal/fsutil"
 	"github.com/csdb/csdb/internal/pipeline"
 	"github.com/csdb/csdb/model"
 )
@@ -152,11 +153,12 @@ func (r *repairer) healFile(ctx context.Context, src source, h *Heal) (err error
 	if err := r.clear(h.Path); err != nil {
 		return err
 	}
-	if err := r.notes.write(note{Op: noteMade, Path: h.Path}); err != nil {
+	temp := fsutil.TempName()
+	if err := r.notes.write(note{Op: noteMade, Path: h.Path, Temp: temp}); err != nil {
 		return err
 	}
 	return r.tree.in(h.Path, func(dir *beneath.Dir, base string) error {
-		return replace(dir, base, func(temp string) (err error) {
+		return replace(dir, base, temp, func() (err error) {
 			f, err := dir.Create(temp)
 			if err != nil {
 				return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -44,6 +45,8 @@ type note struct {
 	Before *state `json:"before,omitempty"`
 	After  *state `json:"after,omitempty"`
 	To     string `json:"to,omitempty"`
+	// Temp is the name in the same directory under which the new file is made.
+	Temp string `json:"temp,omitempty"`
 	// TxID is the number of the transaction that mended the database.
 	TxID int `json:"tx,omitempty"`
 }
@@ -109,10 +112,18 @@ func (n *notes) write(line any) error {
 
 func (n *notes) close() error { return n.file.Close() }
 
+// errNotBegun is the error for notes whose author died before he had written
+// their head: nothing was done.
+var errNotBegun = fmt.Errorf("%w: a repair that was begun", model.ErrNotFound)
+
 // readNotes reads the notes in the directory of a repair. A last line that was
-// not written to its end belongs to something that was not done.
+// not written to its end belongs to something that was not done. If there is not
+// even a first one, the error matches errNotBegun.
 func readNotes(dir string) (h head, all []note, err error) {
 	file, err := os.Open(filepath.Join(dir, notesName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return h, nil, errNotBegun
+	}
 	if err != nil {
 		return h, nil, err
 	}
@@ -120,6 +131,9 @@ func readNotes(dir string) (h head, all []note, err error) {
 	lines := bufio.NewReader(file)
 	for n := 0; ; n++ {
 		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) && n == 0 {
+			return h, nil, errNotBegun
+		}
 		if errors.Is(err, io.EOF) {
 			return h, all, checkHead(h, dir)
 		}

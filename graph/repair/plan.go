@@ -64,6 +64,9 @@ func (s *Step) String() string {
 	if s.Heal != nil {
 		return s.Heal.String()
 	}
+	if s.Fix == nil {
+		return "nothing"
+	}
 	switch f := s.Fix; f.Op {
 	case drivers.FixMkdir:
 		return fmt.Sprintf("make the directory %s", f.Path)
@@ -163,24 +166,32 @@ func (p *Plan) confirm(ctx context.Context) (*Plan, error) {
 	return now, nil
 }
 
-// compare returns the causes that only one of two plans has.
+// deed is what is done about one finding.
+type deed struct {
+	Cause
+	what string
+}
+
+// compare returns the causes for which only one of two plans does something, or
+// for which they do not do the same.
 func compare(planned, now []Step) (missing, others []Cause) {
-	known := make(map[Cause]int)
+	known := make(map[deed]int)
 	for i := range planned {
 		for _, cause := range planned[i].Findings {
-			known[cause]++
+			known[deed{cause, planned[i].String()}]++
 		}
 	}
 	for i := range now {
 		for _, cause := range now[i].Findings {
-			if known[cause]--; known[cause] < 0 {
+			d := deed{cause, now[i].String()}
+			if known[d]--; known[d] < 0 {
 				others = append(others, cause)
 			}
 		}
 	}
-	for cause, n := range known {
+	for d, n := range known {
 		for range n {
-			missing = append(missing, cause)
+			missing = append(missing, d.Cause)
 		}
 	}
 	return missing, others
@@ -189,7 +200,7 @@ func compare(planned, now []Step) (missing, others []Cause) {
 func describe(missing, others []Cause) string {
 	var texts []string
 	if len(missing) > 0 {
-		texts = append(texts, fmt.Sprintf("%s at %s is not there any more", missing[0].Code, missing[0].Place))
+		texts = append(texts, fmt.Sprintf("%s at %s is not there any more, or something else would be done about it", missing[0].Code, missing[0].Place))
 	}
 	if len(others) > 0 {
 		texts = append(texts, fmt.Sprintf("%s at %s is new", others[0].Code, others[0].Place))

@@ -118,8 +118,9 @@ func (s *state) same(now *state) bool {
 }
 
 // establish makes what is under a name what the state says. What is there is of
-// the same kind, or a file or link that may be replaced, or nothing.
-func (s *state) establish(dir *beneath.Dir, base string) error {
+// the same kind, or a file or link that may be replaced, or nothing. A new file
+// or link is first made under the name temp.
+func (s *state) establish(dir *beneath.Dir, base, temp string) error {
 	switch s.Kind {
 	case nothing:
 		return dir.Remove(base)
@@ -128,13 +129,13 @@ func (s *state) establish(dir *beneath.Dir, base string) error {
 			return err
 		}
 	case symlink:
-		if err := replace(dir, base, func(temp string) error { return dir.Symlink(s.Target, temp) }); err != nil {
+		if err := replace(dir, base, temp, func() error { return dir.Symlink(s.Target, temp) }); err != nil {
 			return err
 		}
 		return dir.Chown(base, int(s.UID), int(s.GID))
 	case file:
 		if s.Content != nil {
-			if err := replace(dir, base, func(temp string) error { return write(dir, temp, s.Content) }); err != nil {
+			if err := replace(dir, base, temp, func() error { return write(dir, temp, s.Content) }); err != nil {
 				return err
 			}
 		}
@@ -145,15 +146,32 @@ func (s *state) establish(dir *beneath.Dir, base string) error {
 	return errors.Join(dir.Chown(base, int(s.UID), int(s.GID)), dir.Chmod(base, s.Mode))
 }
 
-// replace makes something under a name of its own, and then gives it the name
-// that it is to have.
-func replace(dir *beneath.Dir, base string, create func(temp string) error) error {
-	temp := fsutil.TempName()
-	if err := create(temp); err != nil {
+// replace makes something under the name temp, and then gives it the name that
+// it is to have.
+func replace(dir *beneath.Dir, base, temp string, create func() error) error {
+	if err := removeTemp(dir, temp); err != nil {
+		return err
+	}
+	if err := create(); err != nil {
 		return err
 	}
 	if err := unix.Renameat(dir.Fd(), temp, dir.Fd(), base); err != nil {
 		return errors.Join(&os.PathError{Op: "renameat", Path: base, Err: err}, dir.Remove(temp))
+	}
+	return nil
+}
+
+// removeTemp removes what somebody who died has left under the name temp, which
+// is "" if there can be nothing.
+func removeTemp(dir *beneath.Dir, temp string) error {
+	if temp == "" {
+		return nil
+	}
+	if !strings.HasPrefix(temp, fsutil.TempPrefix) || strings.Contains(temp, "/") {
+		return fmt.Errorf("%w: %q is no name of a file that is not finished", model.ErrCorrupt, temp)
+	}
+	if err := dir.Remove(temp); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	return nil
 }

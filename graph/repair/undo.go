@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -28,7 +29,7 @@ type Repair struct {
 	Undone bool `json:"undone"`
 }
 
-// List returns the repairs of a store, the latest first.
+// List returns the repairs of a store that have begun, the latest first.
 func List(root string) ([]Repair, error) {
 	entries, err := os.ReadDir(filepath.Join(root, lostFound))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -41,6 +42,9 @@ func List(root string) ([]Repair, error) {
 		}
 		dir := path.Join(lostFound, entry.Name())
 		h, lines, errRead := readNotes(filepath.Join(root, dir))
+		if errors.Is(errRead, errNotBegun) {
+			continue
+		}
 		if errRead != nil {
 			err = errors.Join(err, errRead)
 			continue
@@ -115,6 +119,9 @@ type undo struct {
 	tree            *tree
 	// made are the paths at which the repair has put something.
 	made map[string]bool
+	// known tells of the paths of files that were changed whether they are as
+	// the repair had them before or after a change.
+	known map[string]bool
 }
 
 func (u *undo) run(ctx context.Context, lines []note) error {
@@ -131,7 +138,7 @@ func (u *undo) run(ctx context.Context, lines []note) error {
 	}
 	defer database.Close()
 	copied, txID := "", 0
-	u.made = make(map[string]bool)
+	u.made, u.known = make(map[string]bool), make(map[string]bool)
 	for _, line := range lines {
 		switch line.Op {
 		case noteMend:
@@ -142,10 +149,8 @@ func (u *undo) run(ctx context.Context, lines []note) error {
 		}
 	}
 	err = database.TakeBack(ctx, copied, txID, func() error {
-		for _, line := range slices.Backward(lines) {
-			if err := u.each(&line, false); err != nil {
-				return err
-			}
+		if err := u.look(lines); err != nil {
+			return err
 		}
 		for _, line := range slices.Backward(lines) {
 			if err := errors.Join(context.Cause(ctx), u.each(&line, true)); err != nil {
@@ -160,13 +165,28 @@ func (u *undo) run(ctx context.Context, lines []note) error {
 	return err
 }
 
+// look looks whether everything is as the repair left it.
+func (u *undo) look(lines []note) error {
+	for _, line := range slices.Backward(lines) {
+		if err := u.each(&line, false); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(u.known)) {
+		if !u.known[name] {
+			return fmt.Errorf("%s: %w: it has changed since", name, ErrMovedOn)
+		}
+	}
+	return nil
+}
+
 // each looks at what one note is about and, if back is set, takes it back.
 func (u *undo) each(n *note, back bool) error {
 	switch n.Op {
 	case noteChange:
-		return u.tree.in(n.Path, func(dir *beneath.Dir, base string) error { return n.takeBack(dir, base, back) })
+		return u.tree.in(n.Path, func(dir *beneath.Dir, base string) error { return u.takeBack(n, dir, base, back) })
 	case noteMade:
-		return u.tree.in(n.Path, func(dir *beneath.Dir, base string) error { return unmake(dir, base, back) })
+		return u.tree.in(n.Path, func(dir *beneath.Dir, base string) error { return n.unmake(dir, base, back) })
 	case noteMove:
 		return u.unmove(n, back)
 	case noteMend, noteDone:
@@ -174,30 +194,41 @@ func (u *undo) each(n *note, back bool) error {
 	return nil
 }
 
-// takeBack takes back the change of a file, unless it was not made.
-func (n *note) takeBack(dir *beneath.Dir, base string, back bool) error {
+// takeBack takes back the change of a file, unless it was not made. A file that
+// was changed more than once may be as it was between two changes: then there
+// is nothing to be done about the later ones.
+func (u *undo) takeBack(n *note, dir *beneath.Dir, base string, back bool) error {
 	if n.Before == nil || n.After == nil {
 		return fmt.Errorf("%w: a note without states", model.ErrCorrupt)
 	}
+	if back {
+		if err := removeTemp(dir, n.Temp); err != nil {
+			return err
+		}
+	}
 	now, err := stateOf(dir, base, n.After.Content != nil)
-	if err != nil || n.Before.same(&now) {
+	if err != nil {
 		return err
 	}
-	if !n.After.same(&now) {
-		return fmt.Errorf("%w: it has changed since", ErrMovedOn)
-	}
-	if !back {
+	before, after := n.Before.same(&now), n.After.same(&now)
+	u.known[n.Path] = u.known[n.Path] || before || after
+	if before || !after || !back {
 		return nil
 	}
 	if n.Before.Kind == nothing && n.After.Kind == directory {
 		// Other changes in it have been taken back by now.
 		return dir.Remove(base)
 	}
-	return n.Before.establish(dir, base)
+	return n.Before.establish(dir, base, n.Temp)
 }
 
 // unmake removes a file that was brought back, unless it was not.
-func unmake(dir *beneath.Dir, base string, back bool) error {
+func (n *note) unmake(dir *beneath.Dir, base string, back bool) error {
+	if back {
+		if err := removeTemp(dir, n.Temp); err != nil {
+			return err
+		}
+	}
 	now, err := stateOf(dir, base, false)
 	if err != nil || now.Kind == nothing || !back {
 		return err

@@ -1,0 +1,140 @@
+package repair_test
+
+import (
+	"errors"
+	"io"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/graph"
+	"github.com/csdb/csdb/graph/fsck"
+	"github.com/csdb/csdb/model"
+)
+
+// layerDamage is what can happen to the directories of layers with any driver,
+// and to mounts.
+func layerDamage() []damage {
+	stray := func(name string, do func(*testing.T, *sample)) damage {
+		return damage{name: name, do: do, steps: []string{"move @nobody to lost+found"}, mended: []string{"STRAY @nobody"}}
+	}
+	changed := func(do func(t *testing.T, path string)) func(*testing.T, *sample) {
+		return func(t *testing.T, s *sample) { do(t, s.contentOf("top", "top")) }
+	}
+	return []damage{
+		{name: "directory of a layer is missing", do: remove("@side"), left: []string{"LAYER-DIR-MISSING @side"}},
+		{name: "directory of a container's layer is missing", do: remove("@web-rw"), left: []string{"LAYER-DIR-MISSING @web-rw"}},
+		{
+			name: "file in place of the directory of a layer", do: write("@side", ""),
+			steps: []string{"move @side to lost+found"}, mended: []string{"STRAY @side"},
+			left: []string{"LAYER-DIR-KIND @side"}, after: []string{"LAYER-DIR-MISSING @side"},
+		},
+		{name: "home is missing", do: remove("%"), left: []string{"FOLDER %"}},
+		{name: "file in place of the home", do: write("%", ""), left: []string{"FOLDER %"}},
+		{name: "layer was being changed", do: breakOff, left: []string{"LAYER-INCOMPLETE @side"}},
+		stray("directory of a layer without a record", write("@nobody/diff/file", "text")),
+		stray("file among the directories of layers", write("@nobody", "text")),
+		stray("symbolic link among the directories of layers", link("/etc", "@nobody")),
+		{
+			name: "directory of a layer that has none", do: makeDir("@idle-rw"),
+			steps: []string{"move @idle-rw to lost+found"}, mended: []string{"STRAY @idle-rw"},
+		},
+		{name: "bit of a file", depth: fsck.Contents, do: changed(flip), left: []string{"LAYER-CONTENT @top"}},
+		{
+			name: "file of a layer is missing", depth: fsck.Contents,
+			do:   changed(func(t *testing.T, path string) { must(t, os.Remove(path)) }),
+			left: []string{"LAYER-CONTENT @top"},
+		},
+		{
+			name: "symbolic link out of the layer in place of a file", depth: fsck.Contents,
+			do: changed(func(t *testing.T, path string) {
+				must(t, os.Remove(path))
+				must(t, os.Symlink("/etc/passwd", path))
+			}),
+			left: []string{"LAYER-CONTENT @top"},
+		},
+		{name: "removal did not come to its end", do: unwanted, left: []string{"TRASH @web-rw", "TRASH %-containers/web/settings", "TRASH %-containers/web/userdata"}},
+		{name: "mount is gone", driver: "overlay", do: unmounted, left: []string{"MOUNT-STALE ROOT/overlay/web-rw/merged"}},
+	}
+}
+
+// breakOff applies a diff that ends too early.
+func breakOff(t *testing.T, s *sample) {
+	store := s.open(t)
+	// A file with its content, and a part of the header of the next.
+	broken := io.MultiReader(io.LimitReader(diff(t, "more"), 1024), io.LimitReader(diff(t, "and more"), 348))
+	if _, err := store.ApplyDiff(t.Context(), "side", broken); err == nil {
+		t.Fatal("a broken diff was applied")
+	}
+	must(t, store.Close())
+}
+
+// unwanted leaves over what a container had, as if who deleted it had died
+// before the end.
+func unwanted(t *testing.T, s *sample) {
+	records(func(s *sample, tx *db.Tx) error {
+		_, _, errContainer := tx.DeleteContainer("web")
+		_, _, errLayer := tx.DeleteLayer("web-rw")
+		return errors.Join(errContainer, errLayer,
+			tx.AddTrash(db.Trash{Path: s.named("%/web-rw"), Kind: db.TrashLayer, Dir: "web-rw", ObjectKind: model.KindLayer, ID: "web-rw"}),
+			tx.AddTrash(db.Trash{Path: s.named("%-containers/web/settings"), Kind: db.TrashFile, ObjectKind: model.KindContainer, ID: "web"}),
+			tx.AddTrash(db.Trash{Path: s.named("%-containers/web/userdata"), Kind: db.TrashTree, ObjectKind: model.KindContainer, ID: "web"}))
+	})(t, s)
+}
+
+// unmounted mounts a container, and unmounts it behind the back of the store.
+func unmounted(t *testing.T, s *sample) {
+	store := s.open(t)
+	path, err := store.Mount(t.Context(), "web", graph.MountOptions{})
+	must(t, err)
+	must(t, store.Close())
+	must(t, unix.Unmount(path, 0))
+}
+
+// healable is content that is damaged, and in a file that is given as a source.
+func healable() []damage {
+	brace := func(*testing.T) []byte { return []byte("{}") }
+	layer := func(t *testing.T) []byte {
+		content, err := io.ReadAll(diff(t, "top"))
+		must(t, err)
+		return content
+	}
+	file := func(name string, do func(*testing.T, *sample), code string) damage {
+		return damage{
+			name: name, depth: fsck.Contents, source: brace, do: do,
+			steps: []string{"bring back " + manifest + " from SOURCE"}, mended: []string{code + " " + manifest},
+		}
+	}
+	content := func(name string, do func(t *testing.T, path string)) damage {
+		return damage{
+			name: name, depth: fsck.Contents, source: layer,
+			do:    func(t *testing.T, s *sample) { do(t, s.contentOf("top", "top")) },
+			steps: []string{`bring back "top" in FILES-OF-top from SOURCE`}, mended: []string{"LAYER-CONTENT @top"},
+		}
+	}
+	return []damage{
+		file("missing content file, and a source", remove(manifest), "DATA-MISSING"),
+		file("missing content files, and a source", remove("%-images/app"), "DATA-MISSING"),
+		file("short content file, and a source", write(manifest, "{"), "DATA-SIZE"),
+		file("directory in place of a content file, and a source", makeDir(manifest), "DATA-KIND"),
+		file("symbolic link in place of a content file, and a source", link("/etc/passwd", manifest), "DATA-KIND"),
+		file("bit of a content file, and a source", func(t *testing.T, s *sample) { flip(t, s.path(manifest)) }, "DATA-DIGEST"),
+		content("bit of a file, and a source", flip),
+		content("missing file, and a source", func(t *testing.T, path string) { must(t, os.Remove(path)) }),
+		content("symbolic link in place of a file, and a source", func(t *testing.T, path string) {
+			must(t, os.Remove(path))
+			must(t, os.Symlink("/etc/passwd", path))
+		}),
+		content("directory in place of a file, and a source", func(t *testing.T, path string) {
+			must(t, os.Remove(path))
+			must(t, os.MkdirAll(path+"/in/it", 0o755))
+		}),
+		{
+			name: "bit of a file, and a source of something else", depth: fsck.Contents, source: brace,
+			do:   func(t *testing.T, s *sample) { flip(t, s.contentOf("top", "top")) },
+			left: []string{"LAYER-CONTENT @top"},
+		},
+	}
+}
