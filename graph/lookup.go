@@ -79,7 +79,9 @@ func (tx *ReadTx) Children(parent model.LayerID) ([]model.LayerID, error) {
 }
 
 // LayersByDigest returns the layers with the given digest in the order of
-// their creation. If there is none the error matches model.ErrLayerUnknown.
+// their creation. If there is none the error matches model.ErrLayerUnknown. If
+// some records are damaged, it returns the others, and an error that matches
+// model.ErrCorrupt.
 func (tx *ReadTx) LayersByDigest(kind db.DigestKind, d digest.Digest) ([]*model.Layer, error) {
 	if err := d.Validate(); err != nil {
 		return nil, fmt.Errorf("digest %q: %w: %w", d, model.ErrInvalid, err)
@@ -92,7 +94,8 @@ func (tx *ReadTx) LayersByDigest(kind db.DigestKind, d digest.Digest) ([]*model.
 }
 
 // ImagesByDigest returns the images that can be found by the given digest in
-// the order of their creation. There may be none.
+// the order of their creation. There may be none. If some records are damaged,
+// it returns the others, and an error that matches model.ErrCorrupt.
 func (tx *ReadTx) ImagesByDigest(d digest.Digest) ([]*model.Image, error) {
 	return tx.db.ImagesByDigest(d)
 }

@@ -51,25 +51,35 @@ func TestBinary(t *testing.T) {
 			t.Errorf("csdb %s: %+v", test.args, r)
 		}
 	}
+	t.Run("completion", func(t *testing.T) { testBash(t, binary, s) })
 	damage(t, s)
 	if r, _ := call("fsck"); r.status != exitDamaged {
 		t.Errorf("damaged store: status %d", r.status)
 	}
-	t.Run("completion", func(t *testing.T) { testBash(t, binary) })
 }
 
 // testBash lets bash complete command lines.
-func testBash(t *testing.T, binary string) {
+func testBash(t *testing.T, binary string, s *sample) {
+	t.Helper()
 	for line, want := range map[string]string{
-		"csdb in":            "info inspect",
-		"csdb ls --fu":       "--full-ids",
-		"csdb --driver vfs ": "info ls inspect refs tree du log fsck report repair backup restore rescue compact gc db completion",
+		"csdb in":                        "info inspect",
+		"csdb ls --fu":                   "--full-ids",
+		"csdb inspect to":                "tool:2",
+		"csdb ls im":                     "images",
+		"csdb ls images d":               "docker.io/library/app:1",
+		"csdb refs ba5":                  "ba5e01ffffff",
+		"csdb tree a":                    "app:latest a44001ffffff",
+		"csdb tree app : l":              "latest",
+		"csdb refs app :":                "latest",
+		"csdb refs web ":                 "",
+		"csdb --root /nowhere inspect t": "",
+		"csdb --driver vfs ":             "info ls inspect refs tree du log fsck report repair backup restore rescue compact gc db completion",
 	} {
 		script := `set -u; source <(csdb completion bash)
 			read -ra COMP_WORDS <<<"$1"; [[ $1 == *" " ]] && COMP_WORDS+=("")
 			COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=(); _csdb; echo "${COMPREPLY[@]}"`
 		cmd := exec.CommandContext(t.Context(), "bash", "-c", script, "bash", line)
-		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"))
+		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "CSDB_ROOT="+s.root)
 		out, err := cmd.CombinedOutput()
 		must(t, err)
 		if got := strings.TrimSpace(string(out)); got != want {
@@ -79,7 +89,7 @@ func testBash(t *testing.T, binary string) {
 }
 
 func TestCompletionScripts(t *testing.T) {
-	for shell, want := range map[string]string{"bash": "complete -o", "zsh": "#compdef csdb", "fish": "complete -c csdb"} {
+	for shell, want := range map[string]string{"bash": "complete -o", "zsh": "#compdef csdb", "fish": "'(__csdb_objects)'"} {
 		if r := csdb(t, "completion", shell); r.status != 0 || !strings.Contains(r.stdout, want) {
 			t.Errorf("%s: %+v", shell, r)
 		}

@@ -17,7 +17,9 @@ func (p *program) completionCommand() *urfave.Command {
 	return p.command(urfave.Command{
 		Name: "completion", Usage: "write a script that lets a shell complete command lines", ArgsUsage: "bash|zsh|fish",
 		Description: `
-Writes a script for the given shell, to be read when the shell starts.
+Writes a script for the given shell, to be read when the shell starts. Besides
+commands and flags, the names and IDs of the objects in the store are completed,
+but for names that a shell would have to quote.
 
 Examples:
 
@@ -30,8 +32,10 @@ Examples:
 func (o *completion) run(_ context.Context, s *session, args []string) error {
 	if args[0] == "fish" {
 		script, err := o.fish()
+		if err != nil {
+			return err
+		}
 		fmt.Fprint(s.Stdout, script)
-		return err
 	}
 	script, err := completions.ReadFile("completion/" + args[0])
 	if err != nil {

@@ -13,9 +13,10 @@ import (
 	"github.com/csdb/csdb/model"
 )
 
-type du struct{}
+type du struct{ verify bool }
 
 func (p *program) duCommand() *urfave.Command {
+	o := &du{}
 	return p.command(urfave.Command{
 		Name: "du", Usage: "show what takes how much space",
 		Description: `
@@ -26,11 +27,23 @@ else needs, and SHARED those that others need too. Deleting an object gives
 back OWN and UNIQUE. The numbers are kept in the database, so this takes no
 time.
 
+With --verify, data items, tar-splits and the contents of layers are measured on
+disk too, while nobody has to wait, and everything is listed whose size is not the
+recorded one; the exit status is 3 then. Of layers to which somebody has written
+no size is recorded, and with driver vfs, which gives each layer a copy of what it
+lies on, only layers on nothing can be compared. A difference is mostly damage,
+which fsck tells more of; but a layer whose archive had a file twice, or a hard
+link to a file below it, differs from the beginning.
+
 Examples:
 
   csdb du
+  csdb du --verify
   csdb du --json | jq .reclaimable`,
-	}, arity{0, 0}, &du{})
+		Flags: []urfave.Flag{
+			&urfave.BoolFlag{Name: "verify", Usage: "measure on disk, and compare", DisableDefaultText: true, Destination: &o.verify},
+		},
+	}, arity{0, 0}, o)
 }
 
 // used is how much space an object takes.
@@ -50,12 +63,21 @@ type diskUsage struct {
 	// Reclaimable is the size of the layers that no image and no container
 	// needs.
 	Reclaimable int64 `json:"reclaimable"`
+	// Verified is there if it was asked for.
+	Verified *measurement `json:"verified,omitempty"`
 }
 
 func (o *du) run(ctx context.Context, s *session, _ []string) error {
 	usage := &diskUsage{Objects: []used{}}
 	var damaged damages
-	err := s.view(ctx, func(tx *graph.ReadTx) error { return usage.load(tx, &damaged) })
+	err := s.with(ctx, func(store *graph.Store) (err error) {
+		wait, cancel := s.waiting(ctx)
+		defer cancel()
+		if err = store.View(wait, func(tx *graph.ReadTx) error { return usage.load(tx, &damaged) }); err == nil && o.verify {
+			usage.Verified, err = s.measure(ctx, store, &damaged)
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -68,7 +90,13 @@ func (o *du) run(ctx context.Context, s *session, _ []string) error {
 	if err != nil {
 		return err
 	}
-	return damaged.err()
+	if err := damaged.err(); err != nil {
+		return err
+	}
+	if v := usage.Verified; v != nil && len(v.Differences) > 0 {
+		return statusError(exitRepairable)
+	}
+	return nil
 }
 
 // sort puts the largest first.
@@ -128,5 +156,8 @@ func (s *session) writeUsage(v *diskUsage) error {
 	}
 	fmt.Fprintf(s.Stdout, "\ntotal %s: layers %s, data items %s, tar-splits %s\nlayers that nothing needs: %s\n",
 		humanSize(v.Total), humanSize(v.Layers), humanSize(v.Data), humanSize(v.TarSplits), humanSize(v.Reclaimable))
+	if v.Verified != nil {
+		return s.writeMeasurement(v.Verified)
+	}
 	return nil
 }

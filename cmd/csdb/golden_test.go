@@ -67,17 +67,20 @@ func transcripts() []transcript {
 		{name: "ls", lines: []string{
 			"ls", "ls layers", "ls images", "ls containers", "ls all", "ls --full-ids", "ls -q", "ls --quiet --full-ids containers",
 			"ls --json", "--json ls images", "ls volumes", "ls layers images", "ls --color",
+			"ls web tool:2 base-layer web", "ls images app:latest tool:2", "ls containers app:latest nobody", "ls layers 1a7e01 --json",
+			"ls --format {{.Kind}}={{.ID}} images", "ls --format {{.Nothing}}", "ls --format {{.ID}", "ls --format {{.ID}} --json", "ls --format {{.ID}} -q",
 		}},
 		{name: "inspect", lines: []string{
 			"inspect app:latest", "inspect web", "inspect base-layer", "inspect 1a7e02", "inspect --json tool:2 job",
 			"inspect --kind image 7001", "inspect --kind layer tool:2", "inspect --kind volume x", "inspect nobody web nothing", "inspect", "inspect web --json",
+			"inspect --format {{.Kind}}={{.ID}} web tool:2 nobody", "inspect --format {{.Layer.Diff.Size}} base-layer", "inspect --format {{frog}} web",
 		}},
 		{name: "refs", lines: []string{
 			"refs app:latest", "refs tool:2", "refs web", "refs base-layer", "refs 1a7e02", "refs 70b1a7", "refs --json base-layer", "--json refs web",
 			"refs --kind image base-layer", "refs --kind volume x", "refs nobody", "refs",
 		}},
 		{name: "tree", lines: []string{"tree", "tree --all", "tree tool:2", "tree web", "tree 1a7e01", "tree --json", "tree nobody"}},
-		{name: "du", lines: []string{"du", "du --json"}},
+		{name: "du", lines: []string{"du", "du --json", "du --verify", "du --verify --json"}},
 		{name: "log", lines: []string{"log", "log -n 2", "log --last 1 --json", "log --since 1h", "log --since 100h -n 1", "log --since yesterday", "log -n -1"}},
 		{name: "fsck", lines: []string{"fsck", "fsck --depth structure", "fsck --json", "fsck --depth deep", "fsck ROOT/csdb.db", "fsck ROOT", "fsck ROOT/nothing", "--driver overlay fsck", "fsck a b"}},
 		{name: "backup", lines: []string{"backup FILE", "backup FILE", "fsck FILE", "--json backup ROOT/nowhere/x", "backup"}},
@@ -110,7 +113,7 @@ func transcripts() []transcript {
 			"db rollback --dry-run", "db rollback", "db rollback --yes --dry-run --json", "db rollback --yes", "db load ROOT/nothing FILE", "db load ROOT/csdb.id FILE", "db load ROOT/csdb.id ROOT/csdb.db",
 		}},
 		{name: "completion", lines: []string{"completion", "completion tcsh"}},
-		{name: "usage", lines: []string{"", "--help", "ls --help", "fsck --help", "report --help", "nonsense", "--nonsense", "--timeout soon ls"}},
+		{name: "usage", lines: []string{"", "--help", "ls --help", "inspect --help", "du --help", "fsck --help", "report --help", "nonsense", "--nonsense", "--timeout soon ls"}},
 		{name: "empty", prepare: func(t *testing.T, s *sample) {
 			store := s.open(t)
 			must(t, store.Wipe(t.Context()))
@@ -122,7 +125,7 @@ func transcripts() []transcript {
 		},
 		{name: "another-driver", lines: []string{"--driver overlay info", "--driver floppy info", "--driver vfs ls -q"}},
 		{name: "damaged", prepare: damage, lines: []string{
-			"info", "ls", "ls --json", "inspect app:latest", "inspect 1a7e02", "inspect web", "refs app:latest", "refs 1a7e03", "tree", "du", "log -n 1", "fsck", "--json fsck", "fsck --depth structure",
+			"info", "ls", "ls --json", "inspect app:latest", "inspect 1a7e02", "inspect web", "refs app:latest", "refs 1a7e03", "tree", "du", "du --verify", "log -n 1", "fsck", "--json fsck", "fsck --depth structure",
 		}},
 		{name: "forced", prepare: func(t *testing.T, s *sample) {
 			store := s.open(t)

@@ -12,7 +12,8 @@ Exit statuses:
   0   done; fsck: nothing is wrong
   1   the command line is wrong, there is no such object, or the program has failed
   2   something in the store is damaged
-  3   fsck: nothing is damaged, but something is to be repaired
+  3   fsck: nothing is damaged, but something is to be repaired; du --verify: a
+      size differs
   4   the store cannot be read; fsck: not everything could be checked
   5   a program kept the store locked for longer than --timeout
 

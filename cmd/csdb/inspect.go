@@ -12,7 +12,7 @@ import (
 	"github.com/csdb/csdb/model"
 )
 
-type inspect struct{ kind string }
+type inspect struct{ kind, format string }
 
 func (p *program) inspectCommand() *urfave.Command {
 	o := &inspect{}
@@ -22,22 +22,50 @@ func (p *program) inspectCommand() *urfave.Command {
 Shows, as JSON, the records of layers, images and containers, their data items
 with the files that they are in, what they lie on and what uses them, their
 sizes in bytes, and whether they are mounted. A REF is an ID, the beginning of
-one, or a name; layers are tried first, then images, then containers. The
-result is a list, in the order of the REFs.
+one, or a name; layers are tried first, then images, then containers. It may
+also be a digest, of a layer's diff, of that as it was received, of a layer's
+table of contents, or of an image: all that have it are shown. The result is a
+list, in the order of the REFs.
+
+With --format, what a Go template makes of each object takes one line. All have
+the fields .Kind .ID .Names .Created .Metadata .Flags .Data .Size .UIDMap
+.GIDMap .UsedBy, and, of which those that do not apply are empty, .Layer .Image
+.Container .Mount. In them are
+
+  .Size        .Own .Shared .Unique
+  .Data        of each .Key .File .Digest .Size .ManifestDigest
+  .UsedBy      .Layers .Images .Containers
+  .Layer       .Parents .Made .Directory .Incomplete .Writable .Content .Diff
+               .TOCDigest .MountLabel .StorageOpt
+  .Layer.Diff  .Digest .Size .CompressedDigest .CompressedSize .Compression
+               .UIDs .GIDs .TarSplit
+  .Image       .TopLayer .MappedTopLayers .Layers .Digest .Digests
+               .NamesHistory
+  .Container   .Image .Layer .Layers
+  .Mount       .Path .Count .Since .Mounted
+
+` + formatHelp + `
 
 Examples:
 
   csdb inspect docker.io/library/app:1
+  csdb inspect --format '{{.ID}} {{with .Image}}{{.Digest}}{{end}}' app:1 web
+  csdb inspect --format '{{range .Data}}{{.Key}} {{.Size}}{{"\n"}}{{end}}' app:1
   csdb inspect --kind container web | jq '.[].mount'
   csdb inspect --kind image $(csdb ls --quiet images)`,
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "kind", Usage: "`KIND` of the objects: layer, image or container", Destination: &o.kind},
+			formatFlag(&o.format),
 		},
 	}, arity{1, -1}, o)
 }
 
 func (o *inspect) run(ctx context.Context, s *session, refs []string) error {
 	kinds, err := kindsNamed("inspect", o.kind)
+	if err != nil {
+		return err
+	}
+	f, err := newFormatter(s, "inspect", o.format)
 	if err != nil {
 		return err
 	}
@@ -57,14 +85,20 @@ func (o *inspect) run(ctx context.Context, s *session, refs []string) error {
 	if err != nil {
 		return err
 	}
-	write := s.writePretty
-	if s.json {
-		write = s.writeJSON
-	}
-	if err := write(l.found); err != nil {
+	if err := o.write(s, f, l.found); err != nil {
 		return err
 	}
 	return errors.Join(l.damaged.err(), errors.Join(l.missing...))
+}
+
+func (o *inspect) write(s *session, f *formatter, found []*inspection) error {
+	switch {
+	case f != nil:
+		return writeFormatted(s, f, found)
+	case s.json:
+		return s.writeJSON(found)
+	}
+	return s.writePretty(found)
 }
 
 // kindsNamed returns the kinds of objects that a command is to look for; none
@@ -89,27 +123,33 @@ type lookup struct {
 // look looks for the objects that refs mean.
 func (l *lookup) look(tx *graph.ReadTx, refs []string, kinds []model.Kind) error {
 	for _, ref := range refs {
-		about, err := inspectRef(tx, ref, kinds, &l.damaged)
-		switch {
-		case errors.Is(err, model.ErrNotFound):
+		ids, err := findAll(tx, ref, kinds, &l.damaged)
+		if errors.Is(err, model.ErrNotFound) {
 			l.missing = append(l.missing, err)
-		case err != nil:
+			continue
+		}
+		if err != nil {
 			return err
-		case about != nil:
-			l.found = append(l.found, about)
+		}
+		for _, id := range ids {
+			about, err := inspectID(tx, id, &l.damaged)
+			switch {
+			case errors.Is(err, model.ErrNotFound):
+				l.missing = append(l.missing, err)
+			case err != nil:
+				return err
+			case about != nil:
+				l.found = append(l.found, about)
+			}
 		}
 	}
 	return nil
 }
 
-// inspectRef finds out about the object that ref means. It returns nil if its
-// record is damaged, which is noted.
-func inspectRef(tx *graph.ReadTx, ref string, kinds []model.Kind, damaged *damages) (*inspection, error) {
-	id, err := tx.Find(ref, kinds...)
-	if err != nil {
-		return nil, damaged.note(err)
-	}
-	about := &inspection{Kind: id.Kind(), ID: id.String()}
+// inspectID finds out about an object. It returns nil if its record is damaged,
+// which is noted.
+func inspectID(tx *graph.ReadTx, id model.ID, damaged *damages) (about *inspection, err error) {
+	about = &inspection{Kind: id.Kind(), ID: id.String()}
 	switch id := id.(type) {
 	case model.LayerID:
 		err = about.inspectLayer(tx, id, damaged)

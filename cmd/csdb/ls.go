@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,29 +13,47 @@ import (
 	"github.com/csdb/csdb/model"
 )
 
-type ls struct{ fullIDs, quiet bool }
+type ls struct {
+	fullIDs, quiet bool
+	format         string
+}
 
 func (p *program) lsCommand() *urfave.Command {
 	o := &ls{}
 	return p.command(urfave.Command{
-		Name: "ls", Usage: "list layers, images and containers", ArgsUsage: "[layers|images|containers|all]",
+		Name: "ls", Usage: "list layers, images and containers", ArgsUsage: "[layers|images|containers|all] [REF...]",
 		Description: `
 Lists what is in the store, each kind in the order of creation. The size of a
 layer is that of its own content, the size of an image includes all its
 layers, and a container's is that of its data items, since what it has written
 is not measured. "?" stands for a size that is not known.
 
+With REFs only the objects that they mean are listed, in that order. A REF is an
+ID, the beginning of one, or a name. It may also be a digest, of a layer's diff,
+of that as it was received, of a layer's table of contents, or of an image: all
+that have it are listed.
+
+With --format, what a Go template makes of each object takes one line. The fields
+are .Kind .ID .Names .Created .Size, of layers also .Parent .Incomplete, of
+images .Layer (the top one) .Mapped (variants of it), and of containers .Layer
+.Image.
+
+` + formatHelp + `
+
 Examples:
 
   csdb ls
   csdb ls images
+  csdb ls layers sha256:$(sha256sum <layer.tar | cut -c -64)
+  csdb ls --format '{{.ID}} {{join .Names " "}}' images
   csdb ls --quiet --full-ids containers
   csdb ls --json layers | jq '.[] | select(.incomplete)'`,
 		Flags: []urfave.Flag{
 			&urfave.BoolFlag{Name: "full-ids", Usage: "do not abbreviate IDs", DisableDefaultText: true, Destination: &o.fullIDs},
 			&urfave.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "write IDs only", DisableDefaultText: true, Destination: &o.quiet},
+			formatFlag(&o.format),
 		},
-	}, arity{0, 1}, o)
+	}, arity{0, -1}, o)
 }
 
 // listed is an object in a list.
@@ -45,47 +64,105 @@ type listed struct {
 }
 
 func (o *ls) run(ctx context.Context, s *session, args []string) error {
-	kinds, err := kindsOf(append(args, "all")[0])
+	f, err := newFormatter(s, "ls", o.format)
 	if err != nil {
-		return &usageError{command: "ls", err: err}
+		return err
 	}
-	all := []listed{}
-	var damaged damages
+	if f != nil && o.quiet {
+		return &usageError{command: "ls", err: errors.New("--format and --quiet exclude each other")}
+	}
+	kinds, refs := kindsOf(args)
+	l := listing{all: []listed{}}
 	err = s.view(ctx, func(tx *graph.ReadTx) error {
-		for _, kind := range kinds {
-			objects, err := loadObjects(tx, kind, &damaged)
-			if err != nil {
-				return err
-			}
-			for _, object := range objects {
-				size, err := listedSize(tx, &object, &damaged)
-				if err != nil {
-					return err
-				}
-				all = append(all, listed{object: object, Size: size})
-			}
+		if len(refs) > 0 {
+			return l.find(tx, refs, kinds)
 		}
-		return nil
+		return l.load(tx, kinds)
 	})
 	if err != nil {
 		return err
 	}
-	if err := o.write(s, all); err != nil {
+	if f != nil {
+		err = writeFormatted(s, f, l.all)
+	} else {
+		err = o.write(s, l.all)
+	}
+	if err != nil {
 		return err
 	}
-	return damaged.err()
+	return errors.Join(l.damaged.err(), errors.Join(l.missing...))
 }
 
-// kindsOf returns the kinds that a word means.
-func kindsOf(word string) ([]model.Kind, error) {
-	if word == "all" {
-		return model.Kinds, nil
+// kindsOf takes the word for kinds of objects off the arguments.
+func kindsOf(args []string) (kinds []model.Kind, refs []string) {
+	if len(args) == 0 || args[0] == "all" {
+		return model.Kinds, args[min(len(args), 1):]
 	}
-	kind := model.Kind(strings.TrimSuffix(word, "s"))
+	kind := model.Kind(strings.TrimSuffix(args[0], "s"))
 	if !slices.Contains(model.Kinds, kind) {
-		return nil, fmt.Errorf("%q is none of layers, images, containers and all", word)
+		return model.Kinds, args
 	}
-	return []model.Kind{kind}, nil
+	return []model.Kind{kind}, args[1:]
+}
+
+// listing is what came of listing objects.
+type listing struct {
+	all     []listed
+	missing []error
+	damaged damages
+}
+
+// load lists all objects of some kinds.
+func (l *listing) load(tx *graph.ReadTx, kinds []model.Kind) error {
+	for _, kind := range kinds {
+		objects, err := loadObjects(tx, kind, &l.damaged)
+		if err != nil {
+			return err
+		}
+		for _, object := range objects {
+			if err := l.add(tx, object); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// find lists the objects that refs mean, each once.
+func (l *listing) find(tx *graph.ReadTx, refs []string, kinds []model.Kind) error {
+	seen := make(map[model.ID]bool)
+	for _, ref := range refs {
+		ids, err := findAll(tx, ref, kinds, &l.damaged)
+		if errors.Is(err, model.ErrNotFound) {
+			l.missing = append(l.missing, err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+			object, err := loadObject(tx, id)
+			if err == nil {
+				err = l.add(tx, object)
+			}
+			if err := l.damaged.note(err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *listing) add(tx *graph.ReadTx, o object) error {
+	size, err := listedSize(tx, &o, &l.damaged)
+	if err == nil {
+		l.all = append(l.all, listed{object: o, Size: size})
+	}
+	return err
 }
 
 // listedSize returns the size of an object that is worth knowing in a list.

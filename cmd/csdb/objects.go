@@ -33,30 +33,69 @@ func loadObjects(tx *graph.ReadTx, kind model.Kind, damaged *damages) (objects [
 	case model.KindLayer:
 		layers, errList := tx.Layers()
 		for _, l := range layers {
-			objects = append(objects, object{
-				Kind: kind, ID: string(l.ID), Names: list(l.Names), Created: l.Created, Parent: l.Parent, Incomplete: l.Incomplete,
-				content: l.Size,
-			})
+			objects = append(objects, layerObject(l))
 		}
 		err = errList
 	case model.KindImage:
 		images, errList := tx.Images()
 		for _, i := range images {
-			objects = append(objects, object{
-				Kind: kind, ID: string(i.ID), Names: list(i.Names), Created: i.Created, Layer: i.TopLayer, Mapped: i.MappedTopLayers,
-			})
+			objects = append(objects, imageObject(i))
 		}
 		err = errList
 	case model.KindContainer:
 		containers, errList := tx.Containers()
 		for _, c := range containers {
-			objects = append(objects, object{
-				Kind: kind, ID: string(c.ID), Names: list(c.Names), Created: c.Created, Layer: c.Layer, Image: c.Image,
-			})
+			objects = append(objects, containerObject(c))
 		}
 		err = errList
 	}
 	return objects, damaged.note(err)
+}
+
+// loadObject returns the object with an ID.
+func loadObject(tx *graph.ReadTx, id model.ID) (object, error) {
+	switch id := id.(type) {
+	case model.LayerID:
+		l, err := tx.LayerByID(id)
+		if err != nil {
+			return object{}, err
+		}
+		return layerObject(l), nil
+	case model.ImageID:
+		i, err := tx.ImageByID(id)
+		if err != nil {
+			return object{}, err
+		}
+		return imageObject(i), nil
+	case model.ContainerID:
+		c, err := tx.ContainerByID(id)
+		if err != nil {
+			return object{}, err
+		}
+		return containerObject(c), nil
+	}
+	return object{}, model.Unknown(id.Kind(), id.String())
+}
+
+func layerObject(l *model.Layer) object {
+	return object{
+		Kind: model.KindLayer, ID: string(l.ID), Names: list(l.Names), Created: l.Created,
+		Parent: l.Parent, Incomplete: l.Incomplete, content: l.Size,
+	}
+}
+
+func imageObject(i *model.Image) object {
+	return object{
+		Kind: model.KindImage, ID: string(i.ID), Names: list(i.Names), Created: i.Created,
+		Layer: i.TopLayer, Mapped: i.MappedTopLayers,
+	}
+}
+
+func containerObject(c *model.Container) object {
+	return object{
+		Kind: model.KindContainer, ID: string(c.ID), Names: list(c.Names), Created: c.Created,
+		Layer: c.Layer, Image: c.Image,
+	}
 }
 
 // list returns a list that is written as [] if it is empty.

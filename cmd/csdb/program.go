@@ -20,6 +20,7 @@ var version string
 type program struct {
 	cli.Env
 	settings settings
+	words    []string // the command line
 }
 
 // run runs the command that args ask for, the program's own name first, and
@@ -27,7 +28,7 @@ type program struct {
 func run(ctx context.Context, env cli.Env, args []string) int {
 	stdout := cli.NewWriter(env.Stdout)
 	env.Stdout = stdout
-	p := &program{Env: env}
+	p := &program{Env: env, words: args}
 	err := p.app().RunContext(ctx, args)
 	if errWrite := stdout.Err(); errWrite != nil {
 		err = errors.Join(err, errWrite)
@@ -88,6 +89,9 @@ func (p *program) command(c urfave.Command, takes arity, a action) *urfave.Comma
 	c.OnUsageError = onUsageError
 	c.HideHelpCommand = true
 	c.Flags = append(slices.Clip(c.Flags), &urfave.BoolFlag{Name: "json", Usage: "write JSON", DisableDefaultText: true})
+	if completes, ok := a.(completer); ok {
+		c.BashComplete = p.complete(&c, completes)
+	}
 	c.Action = func(u *urfave.Context) error {
 		args := u.Args().Slice()
 		if err := errors.Join(takes.check(args), p.settings.complete()); err != nil {

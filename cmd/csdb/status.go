@@ -14,7 +14,7 @@ const (
 	exitOK         = 0
 	exitFailed     = 1 // wrong command line, unknown object, internal error
 	exitDamaged    = 2 // something in the store is damaged
-	exitRepairable = 3 // fsck: something is to be repaired, and nothing is damaged
+	exitRepairable = 3 // fsck: something is to be repaired, and nothing is damaged; du: a size differs
 	exitUnreadable = 4 // the store could not be read, or not all of it
 	exitBusy       = 5 // somebody kept the store locked for too long
 )

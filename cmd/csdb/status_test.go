@@ -60,6 +60,7 @@ func reading(t testing.TB) [][]string {
 		{"refs", "web"},
 		{"tree"},
 		{"du"},
+		{"du", "--verify"},
 		{"log"},
 		{"fsck"},
 		{"fsck", "--depth", "structure"},
