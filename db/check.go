@@ -22,6 +22,9 @@ type Problem struct {
 	Expected, Found string
 }
 
+// foundNothing is what is found in place of something that is missing.
+const foundNothing = "nothing"
+
 // String describes the problem in one line.
 func (p Problem) String() string {
 	return fmt.Sprintf("%s: %s: expected %s, found %s", p.Code, p.Place, p.Expected, p.Found)
@@ -67,6 +70,10 @@ func (p Problem) IsDerived() bool {
 	switch p.Code { //nolint:exhaustive // All others are about records.
 	case ProblemIndex, ProblemIndexStray, ProblemSequence, ProblemUses, ProblemUsage:
 		return true
+	case ProblemBucket:
+		// One that is missing, and had nothing but what follows from records.
+		in := bucket(strings.TrimPrefix(p.Place, rootBucket+"/"))
+		return p.Found == foundNothing && (linkOwner(in) != nil || in == bucketUses || in == bucketJournal)
 	case ProblemRecord:
 		for _, in := range []string{"names/", "index/", string(bucketUses) + "/", string(bucketJournal) + "/", string(bucketStore) + "/" + keyUsage} {
 			if strings.HasPrefix(p.Place, in) {

@@ -21,7 +21,7 @@ func (c *checker) checkBuckets() error {
 			return err
 		}
 		if found == nil {
-			c.add(ProblemBucket, rootBucket, string(name), "", "", "a bucket", "nothing")
+			c.add(ProblemBucket, rootBucket, string(name), "", "", "a bucket", foundNothing)
 		}
 	}
 	if len(c.problems) > 0 {

@@ -311,7 +311,11 @@ func databaseDamage() []damage {
 		{name: "container's layer deleted by force", do: forced(model.LayerID("idle-rw")), want: []string{"damage REF-LAYER containers/idle"}},
 		{
 			name: "bucket is missing", do: inDatabase(func(t testing.TB, path string) { dbtest.RemoveBucket(t, path, "journal") }),
-			want: []string{"damage DB-BUCKET v1/journal"},
+			want: []string{"repairable DB-BUCKET v1/journal"},
+		},
+		{
+			name: "bucket of records is missing", do: inDatabase(func(t testing.TB, path string) { dbtest.RemoveBucket(t, path, "images") }),
+			want: []string{"damage DB-BUCKET v1/images"},
 		},
 		{name: "database can be read by all", do: chmod(db.FileName, 0o640), want: []string{"repairable DB-MODE csdb.db"}},
 		{name: "marker is missing", do: remove(db.MarkerName), want: []string{"repairable DB-MARKER csdb.id"}},

@@ -35,8 +35,19 @@ func databaseDamage() []damage {
 			left: []string{"DB-MARKER csdb.id"},
 		},
 		{
-			name: "bucket is missing", do: inDatabase(func(t testing.TB, path string) { dbtest.RemoveBucket(t, path, "journal") }),
-			left: []string{"DB-BUCKET v1/journal"},
+			name: "journal is missing", do: inDatabase(func(t testing.TB, path string) { dbtest.RemoveBucket(t, path, "journal") }),
+			steps: []string{mend}, mended: []string{"DB-BUCKET v1/journal"},
+		},
+		{
+			name: "names and counts are missing", do: inDatabase(func(t testing.TB, path string) {
+				dbtest.RemoveBucket(t, path, "names/image")
+				dbtest.RemoveBucket(t, path, "uses")
+			}),
+			steps: []string{mend}, mended: []string{"DB-BUCKET v1/names/image", "DB-BUCKET v1/uses"},
+		},
+		{
+			name: "bucket of records is missing", do: inDatabase(func(t testing.TB, path string) { dbtest.RemoveBucket(t, path, "images") }),
+			left: []string{"DB-BUCKET v1/images"},
 		},
 	}
 }
