@@ -1,8 +1,10 @@
 package db
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/csdb/csdb/model"
@@ -31,6 +33,9 @@ type Trash struct {
 	ObjectKind model.Kind `cbor:"4,keyasint"`
 	ID         string     `cbor:"5,keyasint"`
 	Since      time.Time  `cbor:"6,keyasint"`
+	// PID is the process that deleted it, which is going to remove it too. It
+	// is set unless it is given.
+	PID int `cbor:"7,keyasint,omitempty" json:",omitempty"`
 }
 
 var trash = table[Trash]{bucketTrash}
@@ -43,7 +48,7 @@ func (tx *Tx) AddTrash(t Trash) error {
 		}
 		return err
 	}
-	t.Since = tx.now
+	t.Since, t.PID = tx.now, cmp.Or(t.PID, os.Getpid())
 	tx.note(OpTrash, t.ObjectKind, t.ID, []string{t.Path})
 	return trash.put(tx, t.Path, &t)
 }

@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"errors"
+	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -148,7 +149,7 @@ func TestKeysOfIndexesCannotBeForged(t *testing.T) {
 func TestTrash(t *testing.T) {
 	database := dbtest.New(t, db.Options{Now: fillNow})
 	update(t, database, fill)
-	want := db.Trash{Path: "vfs/dir/gone", Kind: db.TrashLayer, Dir: "gone", ObjectKind: model.KindLayer, ID: "gone", Since: fillTime}
+	want := db.Trash{Path: "vfs/dir/gone", Kind: db.TrashLayer, Dir: "gone", ObjectKind: model.KindLayer, ID: "gone", Since: fillTime, PID: os.Getpid()}
 	view(t, database, func(tx *db.ReadTx) error {
 		got, err := tx.Trash(want.Path)
 		if err != nil {

@@ -8,8 +8,8 @@ import (
 )
 
 // AtWork tells what programs are at work on in a store, for those who look at
-// one without opening it. OnPath and OnLayer take no locks and make no files; on a copy of a
-// store, or where there is none, nobody is at work.
+// one without opening it. All methods but Take take no locks and make no files;
+// on a copy of a store, or where there is none, nobody is at work.
 type AtWork struct{ keys *flock.Keys }
 
 // AtWorkIn returns what tells it for the store in a directory.
@@ -26,6 +26,11 @@ func (w AtWork) OnPath(path string) (bool, error) {
 // OnLayer tells whether a program is changing the content of a layer.
 func (w AtWork) OnLayer(id model.LayerID) (bool, error) {
 	return w.keys.Held(contentKey(id), flock.Shared)
+}
+
+// OnMount tells whether a program is mounting or unmounting a layer.
+func (w AtWork) OnMount(id model.LayerID) (bool, error) {
+	return w.keys.Held(mountKey(id), flock.Exclusive)
 }
 
 // Take takes the lock of whoever works on the content at a path, if nobody has

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -41,6 +42,8 @@ type checker struct {
 	options Options
 	kinds   map[Code]Kind
 	report  *Report
+	// begun is when the check began to look at the records.
+	begun time.Time
 	// owner is the user whom the database file belongs to.
 	owner uint32
 	// copies tells that the driver gives each layer a copy of its parent.
@@ -76,7 +79,7 @@ func (c *checker) run(ctx context.Context) error {
 	}
 	var errInside error
 	pages, err := db.Examine(ctx, c.options.Wait, c.report.Database, func(tx *db.ReadTx) error {
-		c.tx = tx
+		c.tx, c.begun = tx, time.Now()
 		// What goes wrong in here need not be the fault of the database.
 		errInside = c.inspect(ctx)
 		return nil

@@ -55,12 +55,23 @@ func (r *result) lost() *Lost {
 	return lost
 }
 
+// isRecorded tells whether a content file is still that of its object: the same
+// path may meanwhile have got the content of another object of that ID.
+func (c *checker) isRecorded(r *reading) (bool, error) {
+	o := &r.object
+	if !o.TarSplit {
+		item, err := c.tx.DataItem(o.Kind, o.ID, o.Item)
+		return err == nil && item.Content == r.content, ignoreMissing(intact(err))
+	}
+	l, err := c.tx.Layer(model.LayerID(o.ID))
+	return err == nil && l.Diff != nil && l.Diff.TarSplit != nil && *l.Diff.TarSplit == r.content, ignoreMissing(intact(err))
+}
+
 // holds tells whether something is still recorded as it was when its reading
 // was planned, and nobody is changing it.
 func (c *checker) holds(busy graph.AtWork, r *reading) (bool, error) {
 	if r.diff == nil {
-		_, err := c.tx.FileOwner(r.content.Path)
-		return err == nil, ignoreMissing(intact(err))
+		return c.isRecorded(r)
 	}
 	l, err := c.tx.Layer(model.LayerID(r.object.ID))
 	if err != nil {

@@ -87,6 +87,7 @@ func TestTrashIsInformation(t *testing.T) {
 		t.Run(driver, func(t *testing.T) {
 			s := newSample(t, driver)
 			// As after a deletion whose author died before he could clean up.
+			const nobody = 1 << 30 // no process has such an ID
 			s.update(t, func(tx *db.Tx) error {
 				if _, _, err := tx.DeleteContainer("web"); err != nil {
 					return err
@@ -95,9 +96,9 @@ func TestTrashIsInformation(t *testing.T) {
 					return err
 				}
 				return errors.Join(
-					tx.AddTrash(db.Trash{Path: s.named("%/web-rw"), Kind: db.TrashLayer, Dir: "web-rw", ObjectKind: model.KindLayer, ID: "web-rw"}),
-					tx.AddTrash(db.Trash{Path: s.named("%-containers/web/settings"), Kind: db.TrashFile, ObjectKind: model.KindContainer, ID: "web"}),
-					tx.AddTrash(db.Trash{Path: s.named("%-containers/web/userdata"), Kind: db.TrashTree, ObjectKind: model.KindContainer, ID: "web"}))
+					tx.AddTrash(db.Trash{Path: s.named("%/web-rw"), Kind: db.TrashLayer, Dir: "web-rw", ObjectKind: model.KindLayer, ID: "web-rw", PID: nobody}),
+					tx.AddTrash(db.Trash{Path: s.named("%-containers/web/settings"), Kind: db.TrashFile, ObjectKind: model.KindContainer, ID: "web", PID: nobody}),
+					tx.AddTrash(db.Trash{Path: s.named("%-containers/web/userdata"), Kind: db.TrashTree, ObjectKind: model.KindContainer, ID: "web", PID: nobody}))
 			})
 			report := s.check(t)
 			want := []string{

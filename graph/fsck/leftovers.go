@@ -142,30 +142,39 @@ func (s *store) addStray(f Finding, path string) error {
 	return nil
 }
 
-// checkTrash lists what is to be removed and nobody is removing.
-func (s *store) checkTrash(ctx context.Context) error {
+// oldTrash is what is to be removed and nobody is removing.
+func (s *store) oldTrash(ctx context.Context) (old []Finding, err error) {
 	all, err := s.tx.AllTrash()
 	if err := intact(err); err != nil {
-		return err
+		return nil, err
 	}
 	for _, t := range all {
 		if err := context.Cause(ctx); err != nil {
-			return err
+			return nil, err
 		}
 		busy, err := s.busy.OnPath(t.Path)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if busy || s.doomed(&t) {
+		if busy || s.doomed(&t) || s.begun.Sub(t.Since) < momentOfRemoval && isAlive(t.PID) {
 			continue
 		}
 		place := t.Path
 		if t.Kind == db.TrashLayer {
 			place = s.placeOf(t.Dir)
 		}
-		s.add(Finding{Code: CodeTrash, Realm: InRoot, Place: place, Expected: "nothing, after some time", Found: describeTrash(&t)})
+		old = append(old, Finding{Code: CodeTrash, Realm: InRoot, Place: place, Expected: "nothing, after some time", Found: describeTrash(&t)})
 	}
-	return nil
+	return old, nil
+}
+
+// momentOfRemoval is how long the process that has deleted something may take
+// to come to the removal of its content. It may be waiting for this check.
+const momentOfRemoval = 10 * time.Second
+
+// isAlive tells whether there is a process with an ID.
+func isAlive(pid int) bool {
+	return pid > 0 && !errors.Is(unix.Kill(pid, 0), unix.ESRCH)
 }
 
 // doomed tells whether what is to be removed is needed, which has been reported

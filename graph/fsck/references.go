@@ -28,8 +28,10 @@ type store struct {
 	lineage map[model.LayerID]ancestry
 	// busy tells what programs are at work on at this moment.
 	busy graph.AtWork
-	// staged is what has been begun, by its path.
+	// staged is what has been begun, by its path, and mounts what is noted as
+	// mounted.
 	staged map[string]db.Staged
+	mounts []db.Mount
 }
 
 // ancestry is what the directories of a layer's ancestors follow from.
@@ -63,7 +65,7 @@ func (c *checker) checkReferences(ctx context.Context) (err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		s.checkRun, s.checkLayers, s.checkItems, s.checkLeftovers, s.checkAreas, s.checkTrash,
+		s.readRun, s.checkLayers, s.checkItems, s.checkLeftovers, s.checkAreas, s.checkUnfinished,
 	} {
 		if err := step(ctx); err != nil {
 			return err

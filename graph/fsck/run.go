@@ -12,48 +12,50 @@ import (
 	"github.com/csdb/csdb/model"
 )
 
-// checkRun compares what the run database says with the kernel, and learns from
-// it what has been begun. A run root without such a database, or with one that
-// is damaged, says nothing: it would be made anew.
-func (s *store) checkRun(ctx context.Context) error {
-	s.staged = make(map[string]db.Staged)
+// readRun learns from the run database what has been begun, and what is mounted.
+// A run root without such a database, or with one that is damaged, says nothing:
+// it would be made anew.
+func (s *store) readRun(ctx context.Context) error {
+	s.staged, s.mounts = make(map[string]db.Staged), nil
 	if s.options.RunRoot == "" || s.report.UUID == "" {
 		return nil
 	}
-	var mounts []db.Mount
 	err := db.ExamineRun(ctx, s.options.RunRoot, s.report.UUID, func(tx *db.RunTx) error {
 		staged, errStaged := tx.Staged()
 		for _, begun := range staged {
 			s.staged[begun.Path] = begun
 		}
 		var errMounts error
-		mounts, errMounts = tx.Mounts()
+		s.mounts, errMounts = tx.Mounts()
 		return errors.Join(errStaged, errMounts)
 	})
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, model.ErrCorrupt) {
 		err = nil
 	}
-	if err != nil {
-		return err
-	}
-	return s.checkMounts(mounts)
+	return err
 }
 
-// checkMounts looks for mounts that are noted and are not there.
-func (s *store) checkMounts(mounts []db.Mount) error {
-	for _, m := range mounts {
+// staleMounts are those that are noted and not there.
+func (s *store) staleMounts() (stale []Finding, err error) {
+	for _, m := range s.mounts {
 		found, err := s.staleMount(&m)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if found != "" {
-			s.add(Finding{
-				Code: CodeMount, Object: layerObject(m.Layer), Realm: InRunRoot, Place: m.Path,
-				Expected: fmt.Sprintf("a mount, counted as %d", m.Count), Found: found,
-			})
+		if found == "" {
+			continue
 		}
+		if changing, err := s.busy.OnMount(m.Layer); err != nil {
+			return nil, err
+		} else if changing {
+			continue
+		}
+		stale = append(stale, Finding{
+			Code: CodeMount, Object: layerObject(m.Layer), Realm: InRunRoot, Place: m.Path,
+			Expected: fmt.Sprintf("a mount, counted as %d", m.Count), Found: found,
+		})
 	}
-	return nil
+	return stale, nil
 }
 
 // staleMount says what there is in place of a mount, or "" if it may be there.

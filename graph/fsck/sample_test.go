@@ -18,7 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testutil.Main(m, testutil.Entries{"stage": stageForEver})
+	testutil.Main(m, testutil.Entries{"stage": stageForEver, "worker": worker})
 }
 
 // drivers are those that the tests run with.

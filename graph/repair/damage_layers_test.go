@@ -74,13 +74,14 @@ func breakOff(t *testing.T, s *sample) {
 // unwanted leaves over what a container had, as if who deleted it had died
 // before the end.
 func unwanted(t *testing.T, s *sample) {
+	const nobody = 1 << 30 // no process has such an ID
 	records(func(s *sample, tx *db.Tx) error {
 		_, _, errContainer := tx.DeleteContainer("web")
 		_, _, errLayer := tx.DeleteLayer("web-rw")
 		return errors.Join(errContainer, errLayer,
-			tx.AddTrash(db.Trash{Path: s.named("%/web-rw"), Kind: db.TrashLayer, Dir: "web-rw", ObjectKind: model.KindLayer, ID: "web-rw"}),
-			tx.AddTrash(db.Trash{Path: s.named("%-containers/web/settings"), Kind: db.TrashFile, ObjectKind: model.KindContainer, ID: "web"}),
-			tx.AddTrash(db.Trash{Path: s.named("%-containers/web/userdata"), Kind: db.TrashTree, ObjectKind: model.KindContainer, ID: "web"}))
+			tx.AddTrash(db.Trash{Path: s.named("%/web-rw"), Kind: db.TrashLayer, Dir: "web-rw", ObjectKind: model.KindLayer, ID: "web-rw", PID: nobody}),
+			tx.AddTrash(db.Trash{Path: s.named("%-containers/web/settings"), Kind: db.TrashFile, ObjectKind: model.KindContainer, ID: "web", PID: nobody}),
+			tx.AddTrash(db.Trash{Path: s.named("%-containers/web/userdata"), Kind: db.TrashTree, ObjectKind: model.KindContainer, ID: "web", PID: nobody}))
 	})(t, s)
 }
 
