@@ -46,11 +46,11 @@ func KeepStill(ctx context.Context, root string, wait time.Duration) (release fu
 
 // Install puts a database that Rebuild has made in the place of the one in the
 // directory root, which need not exist, while nobody uses that. What was there
-// is kept under the name that it returns, which begins with keep, or "" if there
-// was nothing. There is a database at any moment. If what is there has another
+// is kept under the name that it returns, which has the time now in it, or "" if
+// there was nothing. There is a database at any moment. If what is there has another
 // state than the given one, somebody has written to it, and the error matches
 // model.ErrBusy.
-func Install(ctx context.Context, wait time.Duration, root, rebuilt, keep string, state FileState) (kept string, err error) {
+func Install(ctx context.Context, wait time.Duration, root, rebuilt string, state FileState, now time.Time) (kept string, err error) {
 	path := filepath.Join(root, FileName)
 	defer func() {
 		if err != nil {
@@ -64,15 +64,15 @@ func Install(ctx context.Context, wait time.Duration, root, rebuilt, keep string
 		return "", err
 	}
 	defer release()
-	now, err := StateOf(path)
+	found, err := StateOf(path)
 	if err != nil {
 		return "", err
 	}
-	if now != state {
+	if found != state {
 		return "", fmt.Errorf("%w: it has changed since it was read", model.ErrBusy)
 	}
-	if now != (FileState{}) {
-		if kept, err = freeName(keep); err != nil {
+	if found != (FileState{}) {
+		if kept, err = keptName(path, "damaged", now); err != nil {
 			return "", err
 		}
 	}

@@ -36,18 +36,11 @@ const (
 // lock. An error means that it could not look, or that there is no database
 // in the file.
 func CheckFile(ctx context.Context, path string) (*PageReport, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, info, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: %w: not a regular file", path, model.ErrInvalid)
-	}
 	m, err := newestMeta(f)
 	if err != nil {
 		return nil, &DamageError{Path: path, Err: err}
@@ -62,6 +55,22 @@ func CheckFile(ctx context.Context, path string) (*PageReport, error) {
 		}
 	}
 	return report, checkPages(ctx, f, m, info.Size(), report)
+}
+
+// openRegular opens a file for reading, which must be a regular one.
+func openRegular(path string) (*os.File, os.FileInfo, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s: %w: not a regular file", path, model.ErrInvalid)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return f, info, nil
 }
 
 // CheckPages is CheckFile for the state that the transaction sees. Others may

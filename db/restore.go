@@ -211,7 +211,7 @@ func (r *replacement) examine(ctx context.Context, what string) (*Restored, erro
 // keep the database from being opened, and one that is missing does not.
 func (r *replacement) restore(ctx context.Context, restored *Restored, now time.Time) error {
 	if _, err := os.Lstat(r.path); err == nil {
-		if restored.Kept, err = freeName(r.path + ".before-restore-" + now.UTC().Format("20060102T150405Z")); err != nil {
+		if restored.Kept, err = keptName(r.path, "before-restore", now); err != nil {
 			return err
 		}
 	}
@@ -229,9 +229,10 @@ func (r *replacement) restore(ctx context.Context, restored *Restored, now time.
 	return writeMarker(r.path, restored.UUID)
 }
 
-// freeName returns a name that nothing has yet and that begins like the given
-// one.
-func freeName(name string) (string, error) {
+// keptName returns a name for a database that is replaced, which says why and
+// when, and which nothing has yet.
+func keptName(path, why string, now time.Time) (string, error) {
+	name := fmt.Sprintf("%s.%s-%s", path, why, now.UTC().Format("20060102T150405Z"))
 	for n, free := 1, name; ; n++ {
 		var stat unix.Stat_t
 		switch err := unix.Lstat(free, &stat); {

@@ -137,7 +137,7 @@ func Rollback(ctx context.Context, root string, txID uint64, options RestoreOpti
 		return nil, err
 	}
 	done := &RolledBack{}
-	if done.Kept, err = freeName(path + ".before-rollback-" + o.Now().UTC().Format("20060102T150405Z")); err != nil {
+	if done.Kept, err = keptName(path, "before-rollback", o.Now()); err != nil {
 		return nil, err
 	}
 	return done, r.swap(ctx, done.Kept)

@@ -3,9 +3,6 @@ package db
 import (
 	"context"
 	"fmt"
-	"os"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/model"
 )
@@ -145,18 +142,11 @@ type recordKey struct {
 //
 // The memory that it takes goes by the records in the file.
 func Salvage(ctx context.Context, path string) (*Salvaged, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, info, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: %w: not a regular file", path, model.ErrInvalid)
-	}
 	s := &salvager{
 		ctx: ctx, file: f, size: info.Size(), budget: readBudget(info.Size()),
 		out: newSalvaged(path, info.Size()),

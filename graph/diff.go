@@ -8,8 +8,6 @@ import (
 	"io"
 	"sync/atomic"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/internal/compress"
 	"github.com/csdb/csdb/internal/pipeline"
@@ -130,30 +128,16 @@ func (p *pair) replay(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, files.Close()) }()
-	sum := &summer{w: w, digester: digest.SHA256.Digester()}
-	if err := tarsplit.Replay(ctx, sum, split, files); err != nil {
+	sum := pipeline.NewSum()
+	if err := tarsplit.Replay(ctx, io.MultiWriter(w, sum), split, files); err != nil {
 		return err
 	}
-	if d := p.layer.Diff; sum.size != d.Size {
-		return fmt.Errorf("%w: read %d bytes instead of %d bytes: layer content incorrect size", model.ErrCorrupt, sum.size, d.Size)
-	} else if sum.digester.Digest() != d.Digest {
-		return fmt.Errorf("%w: %s instead of %s", model.ErrLayerContentIncorrect, sum.digester.Digest(), d.Digest)
+	if d := p.layer.Diff; sum.Size() != d.Size {
+		return fmt.Errorf("%w: read %d bytes instead of %d bytes: layer content incorrect size", model.ErrCorrupt, sum.Size(), d.Size)
+	} else if sum.Digest() != d.Digest {
+		return fmt.Errorf("%w: %s instead of %s", model.ErrLayerContentIncorrect, sum.Digest(), d.Digest)
 	}
 	return nil
-}
-
-// summer computes digest and size of what is written through it.
-type summer struct {
-	w        io.Writer
-	digester digest.Digester
-	size     int64
-}
-
-func (s *summer) Write(p []byte) (int, error) {
-	n, err := s.w.Write(p)
-	_, _ = s.digester.Hash().Write(p[:n])
-	s.size += int64(n)
-	return n, err
 }
 
 // Changes lists the paths at which a layer differs from its parent, or from

@@ -1,4 +1,4 @@
-// The command containers-storage works on a store in the way of the command of
+// Command containers-storage works on a store in the way of the command of
 // the same name that comes with the library containers/storage: the same
 // commands, flags, output and exit statuses. It also answers to the older name
 // oci-storage. How flags are read is said at cli.Syntax.

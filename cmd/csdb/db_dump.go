@@ -161,10 +161,10 @@ func (o *dbLoad) run(ctx context.Context, s *session, args []string) (err error)
 	} else {
 		s.writeReport(report)
 	}
-	if status := statusOf(report.Verdict); err == nil && status != exitOK {
-		return statusError(status)
+	if err != nil {
+		return err
 	}
-	return err
+	return ending(statusOf(report.Verdict))
 }
 
 // load reads a dump and returns the number of its last transaction.

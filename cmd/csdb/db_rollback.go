@@ -1,22 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
 
 	urfave "github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/graph/fsck"
-	"github.com/csdb/csdb/model"
 )
 
 type dbRollback struct{ yes, dryRun bool }
@@ -78,8 +72,10 @@ func (o *dbRollback) run(ctx context.Context, s *session, _ []string) error {
 		}
 		return nil
 	}
-	if err := o.ask(s); err != nil {
-		return err
+	if !o.yes {
+		if err := s.ask("Take it back?", "--yes"); err != nil {
+			return err
+		}
 	}
 	done, err := db.Rollback(ctx, s.settings.root, last.TxID, db.RestoreOptions{Wait: wait, Now: s.Now})
 	if err != nil {
@@ -96,10 +92,10 @@ func (o *dbRollback) run(ctx context.Context, s *session, _ []string) error {
 		fmt.Fprintf(s.Stdout, "taken back; the database as it was is kept as %s\n", v.Kept)
 		s.writeReport(v.Check)
 	}
-	if status := statusOf(v.Check.Verdict); err == nil && status != exitOK {
-		return statusError(status)
+	if err != nil {
+		return err
 	}
-	return err
+	return ending(statusOf(v.Check.Verdict))
 }
 
 func (s *session) writeLast(v *rollback) {
@@ -112,25 +108,4 @@ func (s *session) writeLast(v *rollback) {
 	for _, line := range changes(v.Entry) {
 		fmt.Fprintf(s.Stdout, "  %s\n", line)
 	}
-}
-
-// ask asks whether the transaction is to be taken back, unless that has been
-// said.
-func (o *dbRollback) ask(s *session) error {
-	if o.yes {
-		return nil
-	}
-	stdin, ok := s.Stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(stdin.Fd())) {
-		return fmt.Errorf("%w: there is nobody to ask; use --yes", model.ErrInvalid)
-	}
-	fmt.Fprint(s.Stderr, "Take it back? [y/N] ")
-	answer, err := bufio.NewReader(stdin).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if !strings.EqualFold(strings.TrimSpace(answer), "y") {
-		return errors.New("nothing was changed")
-	}
-	return nil
 }

@@ -80,10 +80,7 @@ func (o *check) run(ctx context.Context, s *session, args []string) error {
 	if err != nil {
 		return err
 	}
-	if status := statusOf(report.Verdict); status != exitOK {
-		return statusError(status)
-	}
-	return nil
+	return ending(statusOf(report.Verdict))
 }
 
 // check checks a store or a database file, and shows how far that has come.

@@ -1,6 +1,7 @@
-// The command csdb looks into a store and says what is wrong with it. It reads
-// only: it needs no driver, and works on a store that others use, on a copy, and
-// on one that cannot be written to.
+// Command csdb looks into a store, says what is wrong with it, and puts that
+// right. What only looks needs no driver, and works on a store that others use,
+// on a copy, and on one that cannot be written to; what changes anything says so
+// first, and keeps what it replaces.
 package main
 
 import (

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,10 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	urfave "github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
 	"github.com/csdb/csdb/graph/fsck"
 	"github.com/csdb/csdb/graph/repair"
@@ -184,19 +181,8 @@ func (o *repairStore) ask(s *session, plan *repair.Plan) error {
 	if o.yes || o.plan != "" && o.plan != "-" {
 		return nil
 	}
-	stdin, ok := s.Stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(stdin.Fd())) {
-		return fmt.Errorf("%w: there is nobody to ask; use --yes, or --plan with a plan that was reviewed", model.ErrInvalid)
-	}
-	fmt.Fprintf(s.Stderr, "Carry out %s? [y/N] ", plural(int64(len(plan.Steps)), "step"))
-	answer, err := bufio.NewReader(stdin).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if !strings.EqualFold(strings.TrimSpace(answer), "y") {
-		return errors.New("nothing was changed")
-	}
-	return nil
+	question := fmt.Sprintf("Carry out %s?", plural(int64(len(plan.Steps)), "step"))
+	return s.ask(question, "--yes, or --plan with a plan that was reviewed")
 }
 
 // repaired is what came of a repair.
@@ -234,10 +220,7 @@ func statusOfLeft(left []fsck.Finding) error {
 		case fsck.Info:
 		}
 	}
-	if status != exitOK {
-		return statusError(status)
-	}
-	return nil
+	return ending(status)
 }
 
 func (o *repairStore) takeBack(ctx context.Context, s *session) error {

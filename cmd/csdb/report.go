@@ -92,8 +92,8 @@ func (o *report) run(ctx context.Context, s *session, _ []string) error {
 	if err != nil {
 		return err
 	}
-	if status := statusOf(checked.Verdict); status != exitOK {
-		return statusError(status)
+	if err := ending(statusOf(checked.Verdict)); err != nil {
+		return err
 	}
 	return damaged.err()
 }

@@ -1,19 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	urfave "github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/graph/rescue"
@@ -84,8 +79,10 @@ func (o *rescueStore) run(ctx context.Context, s *session, _ []string) error {
 	if err := o.check(); err != nil {
 		return &usageError{command: "rescue", err: err}
 	}
-	if o.install && !o.yes && !s.canAsk() {
-		return fmt.Errorf("%w: there is nobody to ask; use --yes", model.ErrInvalid)
+	if o.install && !o.yes {
+		if err := s.canAsk("--yes"); err != nil {
+			return err
+		}
 	}
 	report, err := rescue.Rescue(ctx, o.options(s))
 	switch {
@@ -131,8 +128,9 @@ func (o *rescueStore) options(s *session) rescue.Options {
 // putInPlace asks whether the new database is to be put in place, and does it.
 func (o *rescueStore) putInPlace(ctx context.Context, s *session, report *rescue.Report) error {
 	if !o.yes {
-		if ok, err := s.confirm(fmt.Sprintf("Put %s in the place of %s?", report.Output, report.Database)); err != nil || !ok {
-			return errors.Join(err, fmt.Errorf("nothing was changed; the new database is %s", report.Output))
+		question := fmt.Sprintf("Put %s in the place of %s?", report.Output, report.Database)
+		if err := s.ask(question, "--yes"); err != nil {
+			return fmt.Errorf("%w; the new database is %s", err, report.Output)
 		}
 	}
 	if err := rescue.Install(ctx, report, time.Now()); err != nil {
@@ -157,24 +155,5 @@ func statusOfRescue(report *rescue.Report) error {
 	if len(report.Lost) > 0 || report.Unknown {
 		status = exitDamaged
 	}
-	if status != exitOK {
-		return statusError(status)
-	}
-	return nil
-}
-
-// canAsk tells whether there is somebody who can be asked.
-func (s *session) canAsk() bool {
-	stdin, ok := s.Stdin.(*os.File)
-	return ok && term.IsTerminal(int(stdin.Fd()))
-}
-
-// confirm asks a question that is answered by yes or no.
-func (s *session) confirm(question string) (bool, error) {
-	fmt.Fprintf(s.Stderr, "%s [y/N] ", question)
-	answer, err := bufio.NewReader(s.Stdin).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, err
-	}
-	return strings.EqualFold(strings.TrimSpace(answer), "y"), nil
+	return ending(status)
 }

@@ -97,10 +97,7 @@ func (o *restore) run(ctx context.Context, s *session, args []string) error {
 	if err != nil {
 		return err
 	}
-	if status := statusOf(value.Check.Verdict); status != exitOK {
-		return statusError(status)
-	}
-	return nil
+	return ending(statusOf(value.Check.Verdict))
 }
 
 // briefs returns all objects that have a record which can be read.

@@ -22,6 +22,14 @@ const (
 // statusError ends the program with a status when everything has been said.
 type statusError int
 
+// ending is the error that ends the program with a status, nil for exitOK.
+func ending(status int) error {
+	if status == exitOK {
+		return nil
+	}
+	return statusError(status)
+}
+
 // Error names the status.
 func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 

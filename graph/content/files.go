@@ -11,11 +11,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/internal/beneath"
 	"github.com/csdb/csdb/internal/fsutil"
+	"github.com/csdb/csdb/internal/pipeline"
 	"github.com/csdb/csdb/model"
 )
 
@@ -95,8 +95,8 @@ func (f *Files) Verify(ctx context.Context, c model.Content) (err error) {
 
 // Verify is Files.Verify for a content file that is open.
 func Verify(ctx context.Context, file io.Reader, c model.Content) error {
-	sum := digest.SHA256.Digester()
-	size, err := io.Copy(sum.Hash(), contextReader{ctx, file})
+	sum := pipeline.NewSum()
+	size, err := io.Copy(sum, pipeline.WithContext(ctx, file))
 	switch {
 	case err != nil:
 		return fmt.Errorf("content file %s: %w", c.Path, err)

@@ -10,11 +10,11 @@ import (
 	"path"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/internal/beneath"
 	"github.com/csdb/csdb/internal/crashpoint"
+	"github.com/csdb/csdb/internal/pipeline"
 	"github.com/csdb/csdb/model"
 )
 
@@ -26,8 +26,7 @@ type Writer struct {
 	dirs []*beneath.Dir // from the root's child to the file's directory
 	made bool           // one of them is new
 	file *os.File
-	sum  digest.Digester
-	size int64
+	sum  *pipeline.Sum
 }
 
 // Create begins the content file with the given path. What an earlier writer
@@ -40,7 +39,7 @@ func (f *Files) Create(name string) (*Writer, error) {
 	// Somebody who removes the last file of an object may take the directory
 	// away before the new file is in it.
 	for range maxRaces {
-		w := &Writer{path: name, root: f.root, sum: digest.SHA256.Digester()}
+		w := &Writer{path: name, root: f.root, sum: pipeline.NewSum()}
 		if err = w.begin(dir, base); err == nil {
 			return w, nil
 		}
@@ -96,14 +95,13 @@ func enter(in *beneath.Dir, name string) (dir *beneath.Dir, made bool, err error
 // Write appends to the file.
 func (w *Writer) Write(p []byte) (int, error) {
 	n, err := w.file.Write(p)
-	_, _ = w.sum.Hash().Write(p[:n])
-	w.size += int64(n)
+	_, _ = w.sum.Write(p[:n]) // which cannot fail
 	return n, err
 }
 
 // Fill appends what r gives until its end.
 func (w *Writer) Fill(ctx context.Context, r io.Reader) error {
-	if _, err := io.CopyBuffer(w, contextReader{ctx, r}, make([]byte, copyBuffer)); err != nil {
+	if _, err := io.CopyBuffer(w, pipeline.WithContext(ctx, r), make([]byte, copyBuffer)); err != nil {
 		return fmt.Errorf("content file %s: %w", w.path, err)
 	}
 	return nil
@@ -112,22 +110,9 @@ func (w *Writer) Fill(ctx context.Context, r io.Reader) error {
 // copyBuffer is the size of the buffer through which files are written.
 const copyBuffer = 128 << 10
 
-// contextReader ends a long read when a context ends.
-type contextReader struct {
-	ctx context.Context //nolint:containedctx // It lives as long as one call.
-	r   io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := context.Cause(r.ctx); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
-}
-
 // Content describes what has been written so far.
 func (w *Writer) Content() model.Content {
-	return model.Content{Path: w.path, Digest: w.sum.Digest(), Size: w.size}
+	return model.Content{Path: w.path, Digest: w.sum.Digest(), Size: w.sum.Size()}
 }
 
 // Commit makes the file durable, gives it its name, and makes that durable too.

@@ -14,10 +14,9 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/graph/content"
+	"github.com/csdb/csdb/internal/pipeline"
 	"github.com/csdb/csdb/model"
 	"github.com/csdb/csdb/tarsplit"
 )
@@ -29,7 +28,7 @@ type reader struct {
 	home  drivers.Inspector // nil if there is none
 
 	// count notes that so many bytes have been read.
-	count func(n int64)
+	count counter
 
 	mu      sync.Mutex
 	results []result
@@ -144,8 +143,8 @@ func (r *reader) readFile(ctx context.Context, reading *reading) (_ *result, err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	sum := digest.SHA256.Digester()
-	if _, err := io.Copy(sum.Hash(), r.counted(ctx, file)); err != nil {
+	sum := pipeline.NewSum()
+	if _, err := io.Copy(io.MultiWriter(sum, r.count), pipeline.WithContext(ctx, file)); err != nil {
 		return nil, err
 	}
 	if sum.Digest() == reading.content.Digest {
@@ -174,16 +173,16 @@ func (r *reader) readDiff(ctx context.Context, reading *reading) (_ *result, err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, files.Close()) }()
-	stream := &diffStream{count: r.count, sum: digest.SHA256.Digester()}
+	sum := pipeline.NewSum()
 	var damages []FileDamage
-	err = tarsplit.Verify(ctx, stream, split, files, func(damage *tarsplit.FileError) error {
+	err = tarsplit.Verify(ctx, io.MultiWriter(sum, r.count), split, files, func(damage *tarsplit.FileError) error {
 		damages = append(damages, FileDamage{Path: damage.Name, Found: damage.Reason.Error()})
 		return nil
 	})
 	if err != nil {
 		return nil, brokenSplit(err)
 	}
-	return compareDiff(reading.diff, stream, damages), nil
+	return compareDiff(reading.diff, sum, damages), nil
 }
 
 // brokenSplit makes damage to a tar-split, which has a finding of its own,
@@ -199,15 +198,15 @@ func brokenSplit(err error) error {
 const maxFiles = 100
 
 // compareDiff compares what a layer gives with what it should give.
-func compareDiff(diff *model.Diff, stream *diffStream, damages []FileDamage) *result {
+func compareDiff(diff *model.Diff, sum *pipeline.Sum, damages []FileDamage) *result {
 	found := &result{code: CodeContent, expected: fmt.Sprintf("a diff of %d bytes with digest %s", diff.Size, diff.Digest)}
 	switch {
 	case len(damages) == 1:
 		found.found = "a file that differs"
 	case len(damages) > 1:
 		found.found = fmt.Sprintf("%d files that differ", len(damages))
-	case stream.size != diff.Size || stream.sum.Digest() != diff.Digest:
-		found.found = fmt.Sprintf("one of %d bytes with digest %s", stream.size, stream.sum.Digest())
+	case sum.Size() != diff.Size || sum.Digest() != diff.Digest:
+		found.found = fmt.Sprintf("one of %d bytes with digest %s", sum.Size(), sum.Digest())
 	default:
 		return nil
 	}
@@ -216,32 +215,10 @@ func compareDiff(diff *model.Diff, stream *diffStream, damages []FileDamage) *re
 	return found
 }
 
-// diffStream takes a diff and computes its digest and size.
-type diffStream struct {
-	count func(n int64)
-	sum   digest.Digester
-	size  int64
+// counter is a writer that only counts.
+type counter func(n int64)
+
+func (c counter) Write(p []byte) (int, error) {
+	c(int64(len(p)))
+	return len(p), nil
 }
-
-func (d *diffStream) Write(p []byte) (int, error) {
-	d.size += int64(len(p))
-	d.count(int64(len(p)))
-	return d.sum.Hash().Write(p)
-}
-
-// counted returns a reader that counts what is read, and stops when the context
-// ends.
-func (r *reader) counted(ctx context.Context, from io.Reader) io.Reader {
-	return readerFunc(func(p []byte) (int, error) {
-		if err := context.Cause(ctx); err != nil {
-			return 0, err
-		}
-		n, err := from.Read(p)
-		r.count(int64(n))
-		return n, err
-	})
-}
-
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/csdb/csdb/graph/content"
 	"github.com/csdb/csdb/graph/fsck"
 	"github.com/csdb/csdb/internal/archive"
 	"github.com/csdb/csdb/internal/beneath"
@@ -106,26 +107,7 @@ func verify(ctx context.Context, src source, lost *fsck.Lost) (err error) {
 // verifyFile copies a content file, and returns an error unless it is the right
 // one.
 func verifyFile(ctx context.Context, to io.Writer, from io.Reader, wanted model.Content) error {
-	sum := pipeline.NewDigester(io.LimitReader(from, wanted.Size+1))
-	if _, err := io.Copy(to, contextReader{ctx, sum}); err != nil {
-		return err
-	}
-	if sum.Size() != wanted.Size || sum.Digest() != wanted.Digest {
-		return errUnfit
-	}
-	return nil
-}
-
-type contextReader struct {
-	ctx context.Context //nolint:containedctx // It lives as long as one copy.
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := context.Cause(c.ctx); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
+	return content.Verify(ctx, io.TeeReader(io.LimitReader(from, wanted.Size+1), to), wanted)
 }
 
 // heal brings content back. What is in its place is moved to lost+found.

@@ -1,7 +1,6 @@
 package repair
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 	"github.com/csdb/csdb/graph/fsck"
 	"github.com/csdb/csdb/internal/pipeline"
 	"github.com/csdb/csdb/model"
-	"github.com/csdb/csdb/tarsplit"
 )
 
 // storeSource is another store. It is only read, and its driver is not needed.
@@ -27,14 +25,14 @@ func (s storeSource) open(ctx context.Context, lost *fsck.Lost) (_ io.ReadCloser
 		return nil, err
 	}
 	defer database.Close()
+	if lost.Diff != nil {
+		return s.openDiff(ctx, database, lost.Diff)
+	}
 	files, err := content.Open(string(s))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, files.Close()) }()
-	if lost.Diff != nil {
-		return s.openDiff(ctx, database, files, lost.Diff)
-	}
 	var found *model.Content
 	err = database.View(ctx, func(tx *db.ReadTx) (err error) {
 		found, err = findContent(tx, lost.Content)
@@ -78,7 +76,7 @@ func findContent(tx *db.ReadTx, wanted model.Content) (found *model.Content, err
 }
 
 // openDiff puts the diff of a layer together.
-func (s storeSource) openDiff(ctx context.Context, database *db.DB, files *content.Files, wanted *model.Diff) (io.ReadCloser, error) {
+func (s storeSource) openDiff(ctx context.Context, database *db.DB, wanted *model.Diff) (io.ReadCloser, error) {
 	var dir drivers.InspectedLayer
 	var split model.Content
 	var driver string
@@ -104,7 +102,7 @@ func (s storeSource) openDiff(ctx context.Context, database *db.DB, files *conte
 	if err != nil {
 		return nil, err
 	}
-	return s.replay(ctx, driver, dir, files, split)
+	return s.replay(ctx, driver, dir, split)
 }
 
 // ancestors returns the directories of a layer's ancestors, the nearest first.
@@ -126,45 +124,20 @@ func ancestors(tx *db.ReadTx, l *model.Layer) (dirs []string, cut bool, err erro
 }
 
 // replay starts to write a diff.
-func (s storeSource) replay(ctx context.Context, driver string, dir drivers.InspectedLayer, files *content.Files, split model.Content) (_ io.ReadCloser, err error) {
+func (s storeSource) replay(ctx context.Context, driver string, dir drivers.InspectedLayer, split model.Content) (io.ReadCloser, error) {
 	entry, known := builtin.Registry().Find(driver)
 	if !known || entry.Inspect == nil {
 		return nil, fmt.Errorf("store %s: %w: driver %s", s, model.ErrUnsupported, driver)
 	}
-	file, err := files.Open(split)
+	home, err := entry.Inspect(ctx, filepath.Join(string(s), entry.Name))
 	if err != nil {
 		return nil, err
 	}
-	closers := []io.Closer{file}
-	closeAll := func() (err error) {
-		for _, c := range closers {
-			err = errors.Join(err, c.Close())
-		}
-		return err
-	}
-	home, err := entry.Inspect(ctx, filepath.Join(string(s), entry.Name))
+	files, err := content.Open(string(s))
 	if err != nil {
-		return nil, errors.Join(err, closeAll())
+		return nil, errors.Join(err, home.Close())
 	}
-	closers = append(closers, home)
-	own, err := home.Content(ctx, dir)
-	if err != nil {
-		return nil, errors.Join(err, closeAll())
-	}
-	closers = append(closers, own)
-	lines, err := tarsplit.Decompress(bufio.NewReader(file))
-	if err != nil {
-		return nil, errors.Join(err, closeAll())
-	}
-	closers = append(closers, lines)
-	stream := pipeline.Start(ctx, func(ctx context.Context, w io.Writer) error { return tarsplit.Replay(ctx, w, lines, own) })
-	return &closing{Reader: stream, close: func() error { return errors.Join(stream.Close(), closeAll()) }}, nil
+	return pipeline.Start(ctx, func(ctx context.Context, w io.Writer) error {
+		return errors.Join(fsck.Replay(ctx, w, files, split, home, dir), files.Close(), home.Close())
+	}), nil
 }
-
-// closing is a reader with something to be closed.
-type closing struct {
-	io.Reader
-	close func() error
-}
-
-func (c *closing) Close() error { return c.close() }

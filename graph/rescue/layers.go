@@ -1,7 +1,6 @@
 package rescue
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,13 +8,13 @@ import (
 	"path"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/graph/content"
+	"github.com/csdb/csdb/graph/fsck"
+	"github.com/csdb/csdb/internal/pipeline"
 	"github.com/csdb/csdb/model"
-	"github.com/csdb/csdb/tarsplit"
 )
 
 // addLayers adds the layers that have a directory and no record.
@@ -132,8 +131,8 @@ func (f *finder) diffOf(ctx context.Context, split string, layer drivers.Inspect
 	if err != nil {
 		return nil, err
 	}
-	stream := &measured{sum: digest.SHA256.Digester()}
-	err = f.replay(ctx, file, layer, stream)
+	sum := pipeline.NewSum()
+	err = fsck.Replay(ctx, sum, f.files, file, f.home, layer)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -141,27 +140,7 @@ func (f *finder) diffOf(ctx context.Context, split string, layer drivers.Inspect
 		f.unusable("%s: the diff of the layer cannot be put together: %v", split, err)
 		return nil, nil //nolint:nilnil // The comment says what nil means.
 	}
-	return &model.Diff{Digest: stream.sum.Digest(), Size: stream.size, TarSplit: &file}, nil
-}
-
-// replay writes the diff of a layer.
-func (f *finder) replay(ctx context.Context, split model.Content, layer drivers.InspectedLayer, w io.Writer) (err error) {
-	file, err := f.files.Open(split)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	lines, err := tarsplit.Decompress(bufio.NewReader(file))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, lines.Close()) }()
-	files, err := f.home.Content(ctx, layer)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, files.Close()) }()
-	return tarsplit.Replay(ctx, w, lines, files)
+	return &model.Diff{Digest: sum.Digest(), Size: sum.Size(), TarSplit: &file}, nil
 }
 
 // measure describes a content file by what is in it.
@@ -176,30 +155,12 @@ func (f *finder) measure(ctx context.Context, name string) (c model.Content, err
 		return c, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	stream := &measured{ctx: ctx, sum: digest.SHA256.Digester()}
-	if _, err := io.Copy(stream, file); err != nil {
+	sum := pipeline.NewSum()
+	if _, err := io.Copy(sum, pipeline.WithContext(ctx, file)); err != nil {
 		return c, fmt.Errorf("content file %s: %w", name, err)
 	}
-	c.Digest = stream.sum.Digest()
+	c.Digest = sum.Digest()
 	return c, nil
-}
-
-// measured takes a stream and computes its digest and size.
-type measured struct {
-	ctx  context.Context //nolint:containedctx // It lives as long as one stream; nil if the writer looks at it.
-	sum  digest.Digester
-	size int64
-}
-
-// Write takes a part of the stream.
-func (m *measured) Write(p []byte) (int, error) {
-	if m.ctx != nil {
-		if err := context.Cause(m.ctx); err != nil {
-			return 0, err
-		}
-	}
-	m.size += int64(len(p))
-	return m.sum.Hash().Write(p)
 }
 
 func isFile(mode uint32) bool { return mode&unix.S_IFMT == unix.S_IFREG }

@@ -271,8 +271,7 @@ func Install(ctx context.Context, r *Report, now time.Time) error {
 	if r.Output == "" || r.Installed {
 		return fmt.Errorf("%w: there is no new database", model.ErrInvalid)
 	}
-	keep := r.Database + ".damaged-" + now.UTC().Format("20060102T150405Z")
-	kept, err := db.Install(ctx, r.options.Wait, r.Root, r.Output, keep, r.state)
+	kept, err := db.Install(ctx, r.options.Wait, r.Root, r.Output, r.state, now)
 	if err != nil {
 		return err
 	}
