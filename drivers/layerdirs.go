@@ -131,6 +131,19 @@ func (l *LayerDirs) fill(part string, fill func(dir *at.Dir) error) (err error) 
 	return fill(dir)
 }
 
+// Replace puts the directory from in the place of what has the name id, which
+// from then has, if there is anything.
+func (l *LayerDirs) Replace(id, from string) error {
+	if err := l.Need(from); err != nil {
+		return err
+	}
+	err := l.RenameNew(from, id)
+	if errors.Is(err, fs.ErrExist) {
+		err = l.Exchange(from, id)
+	}
+	return Classify(err)
+}
+
 // Remove takes the layer's directory away in one step and deletes it, along
 // with what an interrupted Build or Remove has left of the layer. forget is
 // called with every directory that is to be deleted, to undo what refers to

@@ -53,6 +53,16 @@ type Content interface {
 	Close() error
 }
 
+// Replacer is implemented by drivers that can put new content in the place of a
+// layer's without harm to the layers on top of it.
+type Replacer interface {
+	// Replace gives the layer id what the layer from has. Of id there may be
+	// anything or nothing. Both have the same parent, and neither they nor layers
+	// on top of id are mounted. What id had is from's then, and is to be removed
+	// as from.
+	Replace(ctx context.Context, id, from string) error
+}
+
 // ContentDriver is implemented by drivers that can reach a layer's files
 // without mounting it.
 type ContentDriver interface {

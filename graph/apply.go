@@ -32,6 +32,9 @@ func (s *Store) ApplyDiff(ctx context.Context, id model.LayerID, diff io.Reader)
 	}
 	defer lock.unlock(ctx)
 	l, err := s.layerRecord(ctx, id)
+	if err == nil {
+		err = l.Damaged()
+	}
 	if err != nil {
 		return 0, err
 	}

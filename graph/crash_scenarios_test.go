@@ -17,6 +17,8 @@ import (
 type scenario struct {
 	name  string
 	given []op // is done before
+	// damaged are layers that are put in quarantine before.
+	damaged []model.LayerID
 	// wrecks are processes that die before, and leave something over.
 	wrecks []wreck
 	do     []op
@@ -43,6 +45,9 @@ func scenarios(t testing.TB) []scenario {
 			onBase("stage-layer", "a"),
 			onBase("commit-layer", "a"),
 			{Do: "import", ID: "b", Parent: "a", Names: []string{"b"}, Key: "text", Data: one},
+		}},
+		{name: "heal", given: []op{base, onBase("import", "x"), onBase("import", "y")}, damaged: []model.LayerID{"x"}, do: []op{
+			onBase("import", "x"),
 		}},
 		{name: "staged", given: []op{base}, do: []op{
 			onBase("stage-layer", "a"),
@@ -144,6 +149,9 @@ func (sc *scenario) prepare(t testing.TB, p *place) {
 		h.mustDo(t, o)
 	}
 	done()
+	for _, id := range sc.damaged {
+		p.markLayer(t, id)
+	}
 	for _, w := range sc.wrecks {
 		a := startAgent(t, p, at(w.point, 1))
 		if r := a.perform(t.Context(), w.do); r.Err != noAnswer {

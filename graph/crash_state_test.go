@@ -59,6 +59,10 @@ func (seen state) layer(t testing.TB, s *graph.Store, l *model.Layer) {
 		seen["layer "+id] += incomplete
 		return
 	}
+	if l.Damage != "" {
+		seen["layer "+id] += " in quarantine"
+		return
+	}
 	path := must(s.Mount(t.Context(), id, graph.MountOptions{ReadOnly: true}))(t)
 	seen["files of "+id] = strings.Join(listFiles(t, path), "\n")
 	must(s.Unmount(t.Context(), id, false))(t)

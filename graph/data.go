@@ -28,7 +28,10 @@ func (tx *ReadTx) OpenData(id model.ID, key string) (*os.File, *model.Data, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	f, err := tx.store.files.Open(item.Content)
+	var f *os.File
+	if err = item.Content.Damaged(); err == nil {
+		f, err = tx.store.files.Open(item.Content)
+	}
 	if err != nil {
 		return nil, nil, model.OnObject(id.Kind(), id.String(), fmt.Errorf("data item %q: %w", key, err))
 	}

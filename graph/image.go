@@ -42,7 +42,11 @@ func (tx *Tx) CreateImage(spec ImageSpec) (*model.Image, error) {
 		}
 	}
 	if spec.TopLayer != "" {
-		if _, err := tx.db.Layer(spec.TopLayer); err != nil {
+		top, err := tx.db.Layer(spec.TopLayer)
+		if err == nil {
+			err = top.Damaged()
+		}
+		if err != nil {
 			return nil, model.OnObject(model.KindImage, spec.ID, fmt.Errorf("top layer: %w", err))
 		}
 	}

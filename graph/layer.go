@@ -76,6 +76,9 @@ func (tx *ReadTx) parentFor(l *model.Layer) (*model.Layer, error) {
 		return nil, nil //nolint:nilnil // The comment says what nil means.
 	}
 	parent, err := tx.db.Layer(l.Parent)
+	if err == nil {
+		err = parent.Damaged()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("parent: %w", err)
 	}
@@ -93,7 +96,9 @@ func (tx *ReadTx) parentFor(l *model.Layer) (*model.Layer, error) {
 // matches model.ErrStagedOnOtherParent, and it has to be staged again.
 func (tx *Tx) AddLayer(staged *StagedLayer) (*model.Layer, error) {
 	l := staged.Layer()
-	if existing, err := tx.db.Layer(l.ID); err == nil {
+	if existing, err := tx.db.Layer(l.ID); err == nil && staged.heals && existing.Seq == l.Seq && existing.Damage != "" {
+		return tx.healed(existing, staged)
+	} else if err == nil {
 		return existing, model.OnObject(model.KindLayer, l.ID, model.ErrDuplicateID)
 	} else if !errors.Is(err, model.ErrNotFound) {
 		return nil, err

@@ -159,6 +159,9 @@ func (s *Store) mountLocked(ctx context.Context, l *model.Layer, how drivers.Mou
 		after = *before
 		after.Count++
 	} else {
+		if err := s.checkQuarantine(ctx, l); err != nil {
+			return "", err
+		}
 		if after.Path, err = s.driver.Mount(ctx, l.DriverDir(), how); err != nil {
 			return "", err
 		}

@@ -95,9 +95,16 @@ func (p *pair) read(tx *ReadTx, id, from model.LayerID) (err error) {
 	if p.layer, err = tx.db.Layer(id); err != nil {
 		return err
 	}
+	if err := p.layer.Damaged(); err != nil {
+		return err
+	}
 	p.isParent = from == p.layer.Parent
-	if from != "" {
-		p.from, err = tx.db.Layer(from)
+	if from == "" {
+		return nil
+	}
+	// What a container has written can be saved although its image is damaged.
+	if p.from, err = tx.db.Layer(from); err == nil && !p.isParent {
+		err = p.from.Damaged()
 	}
 	return err
 }
@@ -114,7 +121,10 @@ func (p *pair) openTarSplit(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if p.isParent && l.Diff != nil && l.Diff.TarSplit != nil && !l.Incomplete {
+		if !p.isParent || l.Diff == nil || l.Diff.TarSplit == nil || l.Incomplete {
+			return nil
+		}
+		if err = l.Diff.TarSplit.Damaged(); err == nil {
 			p.tarSplit, err = tx.store.files.Open(*l.Diff.TarSplit)
 		}
 		return err

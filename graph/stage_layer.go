@@ -25,6 +25,8 @@ type StagedLayer struct {
 	parentDir string       // the driver's name for the parent, or ""
 	parentSeq uint64       // tells the parent from others of its ID
 	under     *StagedLayer // the parent, if it was not committed yet
+	// heals tells that there is a layer with this ID, which is damaged.
+	heals bool
 }
 
 // ID returns the ID that the layer is going to have.
@@ -64,7 +66,11 @@ func (l *StagedLayer) Discard(ctx context.Context) error {
 //
 // If there is a layer with the ID of the spec the error matches
 // model.ErrDuplicateID, and if a name is taken model.ErrDuplicateName; then
-// nothing is read. A diff that is not an archive, or
+// nothing is read. But if that layer is in quarantine, see model.Layer.Damaged,
+// and the diff is the one that it was made from, its content is replaced, at
+// once; AddLayer ends the quarantine.
+//
+// A diff that is not an archive, or
 // one that reaches out of the layer, gives an error that matches
 // model.ErrInvalid. After an error nothing is left behind.
 func (s *Store) StageLayer(ctx context.Context, spec LayerSpec, diff io.Reader) (*StagedLayer, error) {
@@ -85,7 +91,13 @@ func (s *Store) StageLayer(ctx context.Context, spec LayerSpec, diff io.Reader) 
 	}
 	staged.claims = claims
 	crashpoint.Hit(crashpoint.StageClaimed)
-	err = s.stage(ctx, staged, spec, diff)
+	if staged.heals && spec.Digest == "" {
+		spec.Digest = staged.layer.Diff.Digest
+	}
+	known := staged.layer
+	if err = s.stage(ctx, staged, spec, diff); err == nil && staged.heals {
+		err = s.replaceDamaged(ctx, staged, &known)
+	}
 	if err != nil {
 		err = model.OnObject(model.KindLayer, l.ID, err)
 		return nil, errors.Join(err, staged.Discard(ctx))
@@ -101,9 +113,11 @@ func (s *Store) stageOn(ctx context.Context, staged *StagedLayer, under *StagedL
 		l.Parent = under.layer.ID
 	}
 	err := s.View(ctx, func(tx *ReadTx) error {
-		if _, err := tx.db.Layer(l.ID); err == nil {
-			return model.ErrDuplicateID
-		} else if !errors.Is(err, model.ErrNotFound) {
+		existing, err := tx.db.Layer(l.ID)
+		if err == nil {
+			err = staged.healing(existing)
+		}
+		if ignoreNotFound(err) != nil {
 			return err
 		}
 		if err := tx.namesFree(l); err != nil || under != nil {
@@ -138,7 +152,7 @@ func (tx *ReadTx) namesFree(l *model.Layer) error {
 			return err
 		}
 		owner, err := tx.db.NameOwner(model.KindLayer, name)
-		if err == nil {
+		if err == nil && owner != string(l.ID) {
 			err = model.OnObject(model.KindLayer, owner, fmt.Errorf("name %q: %w", name, model.ErrDuplicateName))
 		}
 		if ignoreNotFound(err) != nil {

@@ -65,6 +65,7 @@ var (
 	ErrNested                = situation(ErrInvalid, "transaction begun inside another one of the same store")
 	ErrClosed                = situation(ErrInvalid, "store is closed")
 	ErrStagedOnOtherParent   = situation(ErrBusy, "staged on top of a layer that is not the committed one; stage it again")
+	ErrDamaged               = situation(ErrCorrupt, "marked as damaged")
 	ErrLayerContentIncorrect = situation(ErrCorrupt, "layer content incorrect digest")
 )
 

@@ -31,7 +31,7 @@ func TestSituationsMatchTheirClassAndNoOther(t *testing.T) {
 		model.ErrReadOnly:    {model.ErrStoreIsReadOnly},
 		model.ErrUnsupported: {model.ErrDriverNotSupported, model.ErrDriverPrerequisites, model.ErrIncompatibleFS},
 		model.ErrBusy:        {model.ErrStagedOnOtherParent},
-		model.ErrCorrupt:     {model.ErrLayerContentIncorrect},
+		model.ErrCorrupt:     {model.ErrLayerContentIncorrect, model.ErrDamaged},
 	} {
 		for _, situation := range situations {
 			wrapped := fmt.Errorf("operation: %w", situation)

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -48,6 +49,10 @@ type Layer struct {
 
 	// StorageOpt are options of the driver for the layer ("size", "inodes").
 	StorageOpt map[string]string `cbor:"18,keyasint,omitempty"`
+
+	// Damage is the code of the finding because of which the layer's files are
+	// in quarantine, "" if they are not; see Damaged.
+	Damage string `cbor:"19,keyasint,omitempty"`
 }
 
 // SizeUnknown is the size of something that has not been measured.
@@ -77,6 +82,9 @@ type Content struct {
 	Path   string        `cbor:"1,keyasint"`
 	Digest digest.Digest `cbor:"2,keyasint"`
 	Size   int64         `cbor:"3,keyasint"` // bytes
+	// Damage is the code of the finding because of which the file is in
+	// quarantine, "" if it is not.
+	Damage string `cbor:"4,keyasint,omitempty"`
 }
 
 // Data is the record of a data item.
@@ -88,6 +96,29 @@ type Data struct {
 	// ManifestDigest is the digest by which an image with this manifest can
 	// be found. The caller may compute it otherwise than from all the bytes.
 	ManifestDigest digest.Digest `cbor:"4,keyasint,omitempty"`
+}
+
+// Damaged returns an error that matches ErrDamaged if the layer's files are in
+// quarantine: they are damaged or missing, and a repair found nothing to bring
+// them back from. Nothing is mounted, made or reproduced from them until they
+// are whole again.
+func (l *Layer) Damaged() error {
+	if l.Damage == "" {
+		return nil
+	}
+	way := "delete it, or bring its content back with `csdb repair --from`"
+	if l.Diff != nil {
+		way = "import the same layer again under its ID, or bring its content back with `csdb repair --from`"
+	}
+	return OnObject(KindLayer, l.ID, fmt.Errorf("%w (%s): %s", ErrDamaged, l.Damage, way))
+}
+
+// Damaged returns an error that matches ErrDamaged if the file is in quarantine.
+func (c *Content) Damaged() error {
+	if c.Damage == "" {
+		return nil
+	}
+	return fmt.Errorf("content file %s: %w (%s): store the same content again, or bring it back with `csdb repair --from`", c.Path, ErrDamaged, c.Damage)
 }
 
 // DriverDir returns the driver's name for the layer.

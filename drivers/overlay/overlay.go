@@ -61,6 +61,7 @@ var (
 	_ drivers.Viewer         = (*Driver)(nil)
 	_ drivers.ContentDriver  = (*Driver)(nil)
 	_ drivers.MetadataDriver = (*Driver)(nil)
+	_ drivers.Replacer       = (*Driver)(nil)
 )
 
 // Open opens the driver. It implements drivers.Constructor.

@@ -44,6 +44,7 @@ var (
 	_ drivers.Viewer        = (*Driver)(nil)
 	_ drivers.ContentDriver = (*Driver)(nil)
 	_ drivers.ParentCopier  = (*Driver)(nil)
+	_ drivers.Replacer      = (*Driver)(nil)
 )
 
 // Open opens the driver. It implements drivers.Constructor.
@@ -123,6 +124,14 @@ func setLabel(path string) error {
 		return fmt.Errorf("SELinux label: %w", err)
 	}
 	return label.SetFileLabel(path, fileLabel)
+}
+
+// Replace puts one tree in the place of another one.
+func (d *Driver) Replace(_ context.Context, id, from string) error {
+	if err := drivers.CheckLayer(id); err != nil {
+		return err
+	}
+	return d.layers.Replace(id, from)
 }
 
 // Remove removes the layer's tree.

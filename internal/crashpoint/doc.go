@@ -13,6 +13,7 @@ const (
 	StageUnpacked  = "stage:unpacked"  // the content is there, not the tar-split
 	StageWritten   = "stage:written"   // content and tar-split are there, not synced
 	StageSynced    = "stage:synced"    // all is durable, there is no record
+	HealReplaced   = "heal:replaced"   // damaged content has been replaced, the record still says that it is damaged
 	DataTemp       = "data:temp"       // a content file has its temporary name
 	DataNamed      = "data:named"      // a content file has its name, which is not durable
 	DiscardRemoved = "discard:removed" // staged content is gone, still noted as staged
@@ -35,7 +36,7 @@ const (
 // All lists the crash points.
 func All() []string {
 	return []string{
-		ClaimLocked, StageClaimed, StageCreated, StageUnpacked, StageWritten, StageSynced, DataTemp, DataNamed,
+		ClaimLocked, StageClaimed, StageCreated, StageUnpacked, StageWritten, StageSynced, HealReplaced, DataTemp, DataNamed,
 		DiscardRemoved, CommitBefore, CommitAfter, ReleaseNoted, MakeCreated, ApplyMarked, ApplyUnpacked,
 		MountMounted, UnmountDone, DirMade, ReapFound, ReapLocked, ReapRemoved, RecoverFound, RecoverRemoved,
 	}

@@ -88,6 +88,12 @@ func (d *Dir) Rename(from, to string) error {
 	return d.fault("rename", from, unix.Renameat(d.Fd(), from, d.Fd(), to))
 }
 
+// Exchange lets two files change their names. A file system that cannot do that
+// gives an error that matches unix.EINVAL.
+func (d *Dir) Exchange(one, other string) error {
+	return d.fault("exchange", one, unix.Renameat2(d.Fd(), one, d.Fd(), other, unix.RENAME_EXCHANGE))
+}
+
 // RenameNew gives a file a name that nothing has. The error matches
 // fs.ErrExist if something has it.
 func (d *Dir) RenameNew(from, to string) error {
