@@ -1,6 +1,10 @@
 package drivers
 
-import "context"
+import (
+	"context"
+
+	"github.com/csdb/csdb/internal/archive"
+)
 
 // Inspector reads the home of a driver as plain files, for those who check a
 // store: nothing is mounted, probed or written, so it works where the driver
@@ -30,6 +34,21 @@ type Inspector interface {
 	ContentPath(dir string) string
 	// Close ends the inspection.
 	Close() error
+}
+
+// Restorer is what an Inspector can be that can make the content of a layer anew
+// of which nothing is left.
+type Restorer interface {
+	// Restore makes an empty directory what the one at ContentPath was when the
+	// diff had been unpacked. The home is not changed.
+	Restore(ctx context.Context, layer InspectedLayer, to string, diff archive.Source) error
+}
+
+// Namer is what an Inspector can be of a driver that keeps something for a layer
+// outside of its directory.
+type Namer interface {
+	// Aliases returns the paths of that, relative to the home, sorted.
+	Aliases(dir string) []string
 }
 
 // InspectedLayer is what the home of a driver should contain.

@@ -101,7 +101,9 @@ func (d *drawing) item(n *layerNode) item {
 }
 
 // plain tells whether there is nothing to say about the layer but its size.
-func (n *layerNode) plain() bool { return len(n.Names) == 0 && !n.Incomplete && n.fault == "" }
+func (n *layerNode) plain() bool {
+	return len(n.Names) == 0 && !n.Incomplete && n.Damage == "" && n.fault == ""
+}
 
 func describeLayer(n *layerNode) string {
 	text := shortID(n.ID)
@@ -111,6 +113,9 @@ func describeLayer(n *layerNode) string {
 	text += "  " + humanSize(n.content)
 	if n.Incomplete {
 		text += ", incomplete"
+	}
+	if n.Damage != "" {
+		text += ", in quarantine because of " + n.Damage
 	}
 	if n.fault != "" {
 		text += ", " + n.fault

@@ -35,7 +35,7 @@ the fields .Kind .ID .Names .Created .Metadata .Flags .Data .Size .UIDMap
   .Size        .Own .Shared .Unique
   .Data        of each .Key .File .Digest .Size .ManifestDigest
   .UsedBy      .Layers .Images .Containers
-  .Layer       .Parents .Made .Directory .Incomplete .Writable .Content .Diff
+  .Layer       .Parents .Made .Directory .Incomplete .Damage .Writable .Content .Diff
                .TOCDigest .MountLabel .StorageOpt
   .Layer.Diff  .Digest .Size .CompressedDigest .CompressedSize .Compression
                .UIDs .GIDs .TarSplit

@@ -45,6 +45,11 @@ type dataItem struct {
 	Digest         digest.Digest `json:"digest"`
 	Size           int64         `json:"size"`
 	ManifestDigest digest.Digest `json:"manifest-digest,omitempty"`
+	Damage         string        `json:"damage,omitempty"` // why it is in quarantine
+}
+
+func newDataItem(key string, c *model.Content) dataItem {
+	return dataItem{Key: key, File: c.Path, Digest: c.Digest, Size: c.Size, Damage: c.Damage}
 }
 
 // layerDetails is what only layers have.
@@ -54,6 +59,7 @@ type layerDetails struct {
 	Made       bool              `json:"made"` // the driver has a directory for it
 	Directory  string            `json:"directory,omitempty"`
 	Incomplete bool              `json:"incomplete,omitempty"`
+	Damage     string            `json:"damage,omitempty"` // why it is in quarantine
 	Writable   bool              `json:"writable,omitempty"`
 	Content    int64             `json:"content"` // its own, or model.SizeUnknown
 	Diff       *diffDetails      `json:"diff,omitempty"`
@@ -118,9 +124,9 @@ func (v *inspection) inspectCommon(tx *graph.ReadTx, id model.ID, damaged *damag
 	}
 	v.Data = make([]dataItem, 0, len(items))
 	for _, item := range items {
-		v.Data = append(v.Data, dataItem{
-			Key: item.Key, File: item.Content.Path, Digest: item.Content.Digest, Size: item.Content.Size, ManifestDigest: item.ManifestDigest,
-		})
+		shown := newDataItem(item.Key, &item.Content)
+		shown.ManifestDigest = item.ManifestDigest
+		v.Data = append(v.Data, shown)
 	}
 	size, known, err := sizeOf(tx, id, damaged)
 	if known {
@@ -136,7 +142,7 @@ func (v *inspection) inspectLayer(tx *graph.ReadTx, id model.LayerID, damaged *d
 	}
 	v.Names, v.Created, v.Metadata, v.Flags, v.UIDMap, v.GIDMap = list(l.Names), l.Created, l.Metadata, l.Flags, l.UIDMap, l.GIDMap
 	v.Layer = &layerDetails{
-		Made: l.Made, Incomplete: l.Incomplete, Writable: l.Writable, Content: l.Size,
+		Made: l.Made, Incomplete: l.Incomplete, Damage: l.Damage, Writable: l.Writable, Content: l.Size,
 		TOCDigest: l.TOCDigest, MountLabel: l.MountLabel, StorageOpt: l.StorageOpt,
 	}
 	if l.Made {
@@ -148,7 +154,8 @@ func (v *inspection) inspectLayer(tx *graph.ReadTx, id model.LayerID, damaged *d
 			Compression: d.Compression.String(), UIDs: d.UIDs, GIDs: d.GIDs,
 		}
 		if d.TarSplit != nil {
-			v.Layer.Diff.TarSplit = &dataItem{File: d.TarSplit.Path, Digest: d.TarSplit.Digest, Size: d.TarSplit.Size}
+			split := newDataItem("", d.TarSplit)
+			v.Layer.Diff.TarSplit = &split
 		}
 	}
 	if v.Layer.Parents, err = lineage(tx, l.Parent, damaged); err != nil {

@@ -34,7 +34,7 @@ of that as it was received, of a layer's table of contents, or of an image: all
 that have it are listed.
 
 With --format, what a Go template makes of each object takes one line. The fields
-are .Kind .ID .Names .Created .Size, of layers also .Parent .Incomplete, of
+are .Kind .ID .Names .Created .Size, of layers also .Parent .Incomplete .Damage, of
 images .Layer (the top one) .Mapped (variants of it), and of containers .Layer
 .Image.
 

@@ -17,6 +17,7 @@ type object struct {
 
 	Parent     model.LayerID `json:"parent,omitempty"`     // of a layer
 	Incomplete bool          `json:"incomplete,omitempty"` // of a layer
+	Damage     string        `json:"damage,omitempty"`     // why a layer is in quarantine
 	Layer      model.LayerID `json:"layer,omitempty"`      // top layer of an image, or a container's own
 	Image      model.ImageID `json:"image,omitempty"`      // of a container
 	// Mapped are the mapped variants of an image's top layer.
@@ -80,7 +81,7 @@ func loadObject(tx *graph.ReadTx, id model.ID) (object, error) {
 func layerObject(l *model.Layer) object {
 	return object{
 		Kind: model.KindLayer, ID: string(l.ID), Names: list(l.Names), Created: l.Created,
-		Parent: l.Parent, Incomplete: l.Incomplete, content: l.Size,
+		Parent: l.Parent, Incomplete: l.Incomplete, Damage: l.Damage, content: l.Size,
 	}
 }
 

@@ -35,7 +35,10 @@ deleted. Contents that are missing or damaged are brought back from the sources
 that --from names: another store, an OCI image layout, or a file, such as the
 archive that a layer was imported from. A source is used only if its content
 agrees with the digest that is recorded. Files of layers are compared at the depth
-contents. What cannot be brought back is listed with what can be done.
+contents. What cannot be brought back is put in quarantine, and everything else
+stays in use: nothing is mounted on a damaged layer, made from it, or read from a
+damaged file any more. It gets out by another repair with a source, when the layer is
+imported again under its ID, or when the file is stored anew.
 
 Before anything is changed the database is copied, and each change is noted, in
 a directory below lost+found in the graph root; --undo goes back along these
@@ -172,8 +175,8 @@ func (s *session) writePlan(plan *repair.Plan) {
 			fmt.Fprintf(s.Stdout, "   for %s at %s\n", cause.Code, clean(cause.Place))
 		}
 	}
-	fmt.Fprintf(s.Stdout, "%s to be done; nothing can be done here about %s\n",
-		plural(int64(len(plan.Steps)), "step"), plural(int64(len(plan.Left)), "finding"))
+	fmt.Fprintf(s.Stdout, "%s to be done; after that %s left\n",
+		plural(int64(len(plan.Steps)), "step"), many(len(plan.Left), "finding is", "findings are"))
 }
 
 // ask asks whether a plan is to be carried out, unless that has been said.

@@ -142,6 +142,9 @@ func (v *survey) layers() []page.Layer {
 		if l.Incomplete {
 			layer.Notes = append(layer.Notes, "incomplete")
 		}
+		if l.Damage != "" {
+			layer.Notes = append(layer.Notes, "in quarantine because of "+l.Damage)
+		}
 		if l.Fault != "" {
 			layer.Notes = append(layer.Notes, l.Fault)
 		}

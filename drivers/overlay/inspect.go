@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -127,6 +128,18 @@ func (i *inspector) Path(dir string) string { return dir }
 // ContentPath implements drivers.Inspector.
 func (i *inspector) ContentPath(dir string) string { return dir + "/" + contentDir }
 
+// Aliases implements drivers.Namer: they are the short names that lead to the
+// layer.
+func (i *inspector) Aliases(dir string) (paths []string) {
+	for name, id := range i.targets {
+		if id == dir {
+			paths = append(paths, name.path())
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
 // Close implements drivers.Inspector.
 func (i *inspector) Close() error {
 	err := i.layers.Close()
@@ -147,8 +160,11 @@ func (i *inspector) Layer(_ context.Context, layer drivers.InspectedLayer) (faul
 		return []drivers.Fault{*fault}, nil
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
+	if faults, err = i.lookAtNames(dir, layer); err != nil {
+		return faults, err
+	}
 	for _, look := range []func(*at.Dir, drivers.InspectedLayer) (*drivers.Fault, error){
-		lookAtContent, i.lookAtNames, i.lookAtLower, lookAtPart(workDir), lookAtPart(mergedDir),
+		lookAtContent, i.lookAtLower, lookAtPart(workDir), lookAtPart(mergedDir),
 	} {
 		fault, err := look(dir, layer)
 		if err != nil {

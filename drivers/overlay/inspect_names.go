@@ -18,7 +18,7 @@ import (
 
 // lookAtNames looks whether the short name that is written down in a layer's
 // directory leads to it.
-func (i *inspector) lookAtNames(dir *at.Dir, layer drivers.InspectedLayer) (*drivers.Fault, error) {
+func (i *inspector) lookAtNames(dir *at.Dir, layer drivers.InspectedLayer) ([]drivers.Fault, error) {
 	name, err := readLink(dir)
 	if errors.Is(err, model.ErrCorrupt) {
 		return i.wrongLink(dir, layer.Dir)
@@ -28,7 +28,7 @@ func (i *inspector) lookAtNames(dir *at.Dir, layer drivers.InspectedLayer) (*dri
 	}
 	target, leads := i.targets[name]
 	if leads && target == layer.Dir {
-		return nil, nil //nolint:nilnil // Nothing is wrong.
+		return nil, nil
 	}
 	others := leads
 	if leads {
@@ -41,27 +41,38 @@ func (i *inspector) lookAtNames(dir *at.Dir, layer drivers.InspectedLayer) (*dri
 	if others || i.names[layer.Dir] != "" {
 		return i.wrongLink(dir, layer.Dir)
 	}
+	return i.wrongName(name, layer.Dir)
+}
+
+// wrongName is the fault of a layer to which its short name does not lead.
+func (i *inspector) wrongName(name link, id string) (faults []drivers.Fault, err error) {
 	i.claimed[name] = true
 	found := "nothing"
 	if i.links != nil {
 		found, err = describe(i.links, string(name))
 	}
-	return &drivers.Fault{
-		Code: faultName, Path: name.path(), Found: found, Expected: "a symbolic link to " + linkTarget(layer.Dir),
-		Fix: &drivers.Fix{Op: drivers.FixSymlink, Path: name.path(), Text: linkTarget(layer.Dir)},
-	}, err
+	return []drivers.Fault{{
+		Code: faultName, Path: name.path(), Found: found, Expected: "a symbolic link to " + linkTarget(id),
+		Fix: &drivers.Fix{Op: drivers.FixSymlink, Path: name.path(), Text: linkTarget(id)},
+	}}, err
 }
 
-// wrongLink is the fault of a layer whose file link is wrong.
-func (i *inspector) wrongLink(dir *at.Dir, id string) (*drivers.Fault, error) {
-	fault := &drivers.Fault{Code: faultLink, Path: id + "/" + linkFile, Expected: "a short name"}
-	if name, known := i.names[id]; known {
-		fault.Expected = fmt.Sprintf("%q", name)
-		fault.Fix = &drivers.Fix{Op: drivers.FixWrite, Path: fault.Path, Mode: linkFileMode, Text: string(name)}
+// wrongLink is the fault of a layer whose file link is wrong. If nothing leads
+// to the layer either, its short name is lost.
+func (i *inspector) wrongLink(dir *at.Dir, id string) (faults []drivers.Fault, err error) {
+	name, known := i.names[id]
+	if !known {
+		name = spareLink(id)
+		if faults, err = i.wrongName(name, id); err != nil {
+			return nil, err
+		}
 	}
-	var err error
+	fault := drivers.Fault{
+		Code: faultLink, Path: id + "/" + linkFile, Expected: fmt.Sprintf("%q", name),
+		Fix: &drivers.Fix{Op: drivers.FixWrite, Path: id + "/" + linkFile, Mode: linkFileMode, Text: string(name)},
+	}
 	fault.Found, err = describe(dir, linkFile)
-	return fault, err
+	return append(faults, fault), err
 }
 
 // writtenLink returns the short name that is written down in the directory of a
@@ -108,8 +119,15 @@ func (i *inspector) areNamesOf(names []link, layer drivers.InspectedLayer) (bool
 			continue
 		}
 		// What the name leads to may be wrong, which is not this layer's fault.
-		if written, err := i.writtenLink(below); err != nil || written != names[n] {
+		written, err := i.writtenLink(below)
+		if err != nil {
 			return false, err
+		}
+		if written == "" && i.names[below] == "" {
+			written = spareLink(below)
+		}
+		if written != names[n] {
+			return false, nil
 		}
 	}
 	return true, nil
@@ -133,8 +151,7 @@ func (i *inspector) expectLower(fault *drivers.Fault, layer drivers.InspectedLay
 			name = known
 		}
 		if name == "" {
-			fault.Expected = fmt.Sprintf("the short names of %q", layer.Below)
-			return nil
+			name = spareLink(below)
 		}
 		names = append(names, name)
 	}

@@ -2,6 +2,8 @@ package overlay
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,6 +38,14 @@ const (
 var errNoLink = fmt.Errorf("%w: short name is missing", model.ErrCorrupt)
 
 func newLink() link { return link(rand.Text()[:linkSize]) }
+
+// spareLink returns the short name for a layer whose own is lost. Everybody
+// finds the same one, whether he looks for the layer's or for that of a layer
+// below another one.
+func spareLink(id string) link {
+	sum := sha256.Sum256([]byte(id))
+	return link(base32.StdEncoding.EncodeToString(sum[:])[:linkSize])
+}
 
 // parseLink returns text as a short name. Nothing else is ever looked up.
 func parseLink(text string) (link, error) {

@@ -24,8 +24,9 @@ func (d *Driver) Replace(_ context.Context, id, from string) (err error) {
 	return d.withLinks(func(links *at.Dir) error {
 		name, err := d.nameOf(links, id)
 		if errors.Is(err, errNoLink) {
-			name, err = checkLink(links, from, dir)
-		} else if err == nil {
+			name, err = spareLink(id), nil
+		}
+		if err == nil {
 			err = writeLink(dir, name)
 		}
 		if err != nil {

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/internal/archive"
+	"github.com/csdb/csdb/internal/beneath"
+	"github.com/csdb/csdb/model"
 )
 
 // inspector implements drivers.Inspector and drivers.ParentCopier.
@@ -61,6 +64,37 @@ func (i *inspector) Content(_ context.Context, layer drivers.InspectedLayer) (dr
 	}
 	tree, err := archive.OpenTree(dir.ProcPath())
 	return tree, errors.Join(err, dir.Close())
+}
+
+// Restore implements drivers.Restorer.
+func (i *inspector) Restore(ctx context.Context, layer drivers.InspectedLayer, to string, diff archive.Source) error {
+	if err := i.copyParent(ctx, layer, to); err != nil {
+		return err
+	}
+	_, err := archive.Unpack(ctx, to, diff, archive.UnpackOptions{Whiteouts: archive.WhiteoutsApplied})
+	return err
+}
+
+// copyParent copies the tree of a layer's parent into an empty directory.
+func (i *inspector) copyParent(ctx context.Context, layer drivers.InspectedLayer, to string) (err error) {
+	if len(layer.Below) == 0 {
+		owner, err := drivers.Root(nil, nil)
+		return errors.Join(err, os.Chown(to, owner.UID, owner.GID), os.Chmod(to, baseMode))
+	}
+	if i.layers == nil {
+		return model.Unknown(model.KindLayer, layer.Below[0])
+	}
+	parent, err := i.layers.Layer(layer.Below[0])
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, parent.Close()) }()
+	dir, err := beneath.Open(to)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	return copyTree(ctx, parent.Dir, dir, copyOptions{lenient: os.Geteuid() != 0})
 }
 
 // Leftovers lists what is beside the directory of the layers, and in it without

@@ -40,6 +40,7 @@ const (
 	CodeOwner      Code = "DATA-OWNER"       // it belongs to somebody else
 	CodeContent    Code = "LAYER-CONTENT"    // a layer's files do not give its diff
 	CodeIncomplete Code = "LAYER-INCOMPLETE" // a layer's content was being changed
+	CodeMark       Code = "DAMAGE-MARK"      // what is marked as damaged is whole
 	CodeUnreadable Code = "UNREADABLE"       // the disk, or whatever is below, reports an error
 	CodeStray      Code = "STRAY"            // content without a record
 	CodeTrash      Code = "TRASH"            // content that is to be removed

@@ -13,14 +13,14 @@ import (
 // checkContents reads contents, with nobody waiting, and reports what differs
 // from the records.
 func (c *checker) checkContents(ctx context.Context, driver drivers.Entry) error {
-	results, err := c.readContents(ctx, driver)
-	if err != nil || len(results) == 0 {
+	r, err := c.readContents(ctx, driver)
+	if err != nil || len(r.results)+len(r.whole) == 0 {
 		return err
 	}
 	var errInside error
 	_, err = db.Examine(ctx, c.options.Wait, c.report.Database, func(tx *db.ReadTx) error {
 		c.tx = tx
-		errInside = c.confirm(ctx, results)
+		errInside = c.confirm(ctx, r)
 		return nil
 	})
 	return errors.Join(err, errInside)
@@ -28,10 +28,13 @@ func (c *checker) checkContents(ctx context.Context, driver drivers.Entry) error
 
 // confirm reports those results that still hold: in a store that is in use
 // something may have been deleted or replaced while it was read.
-func (c *checker) confirm(ctx context.Context, results []result) error {
+func (c *checker) confirm(ctx context.Context, read *reader) error {
 	busy := graph.AtWorkIn(c.options.Root)
-	for i := range results {
-		r := &results[i]
+	if err := c.confirmWhole(busy, read.whole); err != nil {
+		return err
+	}
+	for i := range read.results {
+		r := &read.results[i]
 		holds, err := c.holds(busy, r.reading)
 		if err != nil {
 			return err

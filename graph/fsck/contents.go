@@ -24,6 +24,8 @@ type reading struct {
 	// seq and dir tell the layer from others of its ID.
 	seq uint64
 	dir drivers.InspectedLayer
+	// damage is the mark of the layer, see model.Layer.Damage.
+	damage string
 }
 
 // size returns about how many bytes are read, which is what progress counts.
@@ -55,7 +57,7 @@ func (s *store) planReadings(ctx context.Context) error {
 		add(reading{object: Object{Kind: model.KindLayer, ID: string(l.ID), TarSplit: true}, place: split.Path, content: split})
 		readable, err := s.hasFixedContent(l)
 		if readable && !known[split.Path] {
-			r := reading{object: *layerObject(l.ID), place: s.placeOf(l.DriverDir()), content: split, diff: l.Diff, seq: l.Seq}
+			r := reading{object: *layerObject(l.ID), place: s.placeOf(l.DriverDir()), content: split, diff: l.Diff, seq: l.Seq, damage: l.Damage}
 			r.dir.Dir = l.DriverDir()
 			r.files = s.layerPath(s.home.ContentPath(r.dir.Dir))
 			r.dir.Below, r.dir.Cut = s.below(l)

@@ -26,6 +26,11 @@ func (c *checker) attribute(ctx context.Context) error {
 			continue
 		}
 		f.Object.Names = u.names[ref{f.Object.Kind, f.Object.ID}]
+		if c.kinds[f.Code].loss && f.Realm == InRoot {
+			if f.Quarantined, f.Unusable, err = c.marked(f.Object); err != nil {
+				return err
+			}
+		}
 		if c.kinds[f.Code].spreads {
 			// With a driver that copies layers each one stands for itself.
 			content := f.Realm == InRoot && f.Object.Item == "" && !f.Object.TarSplit
@@ -71,13 +76,22 @@ func (c *checker) describe() {
 		if f.Object != nil && f.Object.TarSplit && f.Severity == Damage {
 			f.Effect = noTarSplit
 		}
+		if f.Quarantined {
+			f.Effect += "; it is in quarantine, and nothing uses it until it is whole again"
+		}
 		replace := strings.NewReplacer("{path}", c.path(f), "{id}", f.id())
 		f.Remedies = make([]string, 0, len(kind.Remedies)+1)
-		if f.Fix != nil || f.Derived {
+		if f.Fix != nil || f.Derived || f.Code == CodeMark {
 			f.Remedies = append(f.Remedies, byRepair)
+		}
+		if f.Lost != nil && f.Lost.Whole != nil {
+			f.Remedies = append(f.Remedies, healLayer)
 		}
 		for _, remedy := range kind.Remedies {
 			f.Remedies = append(f.Remedies, replace.Replace(remedy))
+		}
+		if f.Unusable && !f.Quarantined {
+			f.Remedies = append(f.Remedies, quarantine)
 		}
 	}
 }

@@ -19,6 +19,9 @@ type Kind struct {
 	Remedies []string
 	// spreads tells that whatever uses the object suffers too.
 	spreads bool
+	// loss tells that content is gone or damaged, so that the object is put in
+	// quarantine unless it is healed.
+	loss bool
 }
 
 // What can be done about more than one kind of finding.
@@ -28,6 +31,8 @@ const (
 	rewrite       = "`csdb rescue --install` writes the database anew; all records are there"
 	reimport      = "re-import what is affected: delete it (`containers-storage delete-container`, `delete-image`), then pull or load it again"
 	heal          = "`csdb repair --from SOURCE`, with another store, an OCI image layout or a file that has it"
+	healLayer     = "`csdb repair --from SOURCE`, with another store, an OCI image layout or the archive that it was imported from"
+	quarantine    = "`csdb repair` without a source takes it out of use until it is whole again, and leaves all else in service"
 	harmless      = "nothing need be done"
 	notUrgent     = "nothing need be done at once: the records themselves are intact"
 )
@@ -46,7 +51,7 @@ func Kinds(registry drivers.Registry) []Kind {
 				severity = Damage
 			}
 			kinds = append(kinds, Kind{
-				Code: Code(kind.Code), Severity: severity, Effect: kind.Effect, Remedies: kind.Remedies, spreads: true,
+				Code: Code(kind.Code), Severity: severity, Effect: kind.Effect, Remedies: kind.Remedies, spreads: true, loss: kind.Loss,
 			})
 		}
 	}
@@ -113,12 +118,12 @@ func referenceKinds() []Kind {
 
 func contentKinds() []Kind {
 	return []Kind{
-		{Code: CodeMissing, Severity: Damage, Effect: "the data item cannot be read", Remedies: []string{heal, reimport}, spreads: true},
-		{Code: CodeKind, Severity: Damage, Effect: "the data item cannot be read", Remedies: []string{heal, reimport}, spreads: true},
-		{Code: CodeSize, Severity: Damage, Effect: "the data item cannot be read", Remedies: []string{heal, reimport}, spreads: true},
+		{Code: CodeMissing, Severity: Damage, Effect: "the data item cannot be read", Remedies: []string{heal, reimport}, spreads: true, loss: true},
+		{Code: CodeKind, Severity: Damage, Effect: "the data item cannot be read", Remedies: []string{heal, reimport}, spreads: true, loss: true},
+		{Code: CodeSize, Severity: Damage, Effect: "the data item cannot be read", Remedies: []string{heal, reimport}, spreads: true, loss: true},
 		{
 			Code: CodeDigest, Severity: Damage, Effect: "what is read is not what was stored",
-			Remedies: []string{heal, reimport}, spreads: true,
+			Remedies: []string{heal, reimport}, spreads: true, loss: true,
 		},
 		{
 			Code: CodeAccess, Severity: Repairable, Effect: "others on this machine may read or change the file",
@@ -137,15 +142,19 @@ func layerKinds() []Kind {
 			Code: CodeFolder, Severity: Damage, Effect: "nothing that belongs into the directory can be used",
 			Remedies: []string{"mount what ought to be there, or bring it back from a copy", reimport},
 		},
-		{Code: drivers.FaultMissing, Severity: Damage, Effect: "the content of the layer is gone", Remedies: []string{reimport}, spreads: true},
-		{Code: drivers.FaultNoDir, Severity: Damage, Effect: "the content of the layer is gone", Remedies: []string{reimport}, spreads: true},
+		{Code: drivers.FaultMissing, Severity: Damage, Effect: "the content of the layer is gone", Remedies: []string{reimport}, spreads: true, loss: true},
+		{Code: drivers.FaultNoDir, Severity: Damage, Effect: "the content of the layer is gone", Remedies: []string{reimport}, spreads: true, loss: true},
 		{
 			Code: CodeContent, Severity: Damage, Effect: "whatever lies on the layer shows the wrong files, and its diff cannot be pushed or exported",
-			Remedies: []string{"`csdb repair --depth contents --from SOURCE`, with another store, an OCI image layout or the archive", reimport}, spreads: true,
+			Remedies: []string{"`csdb repair --depth contents --from SOURCE`, with another store, an OCI image layout or the archive", reimport}, spreads: true, loss: true,
 		},
 		{
 			Code: CodeIncomplete, Severity: Damage, Effect: "a part of a diff has been applied to the layer, and a part perhaps not",
 			Remedies: []string{"apply the diff once more (`containers-storage apply-diff {id}`)", reimport}, spreads: true,
+		},
+		{
+			Code: CodeMark, Severity: Repairable, Effect: "it is not used although it could be",
+			Remedies: []string{"import or store it again under its ID"}, spreads: true,
 		},
 		{Code: CodeUnreadable, Severity: Damage, Effect: "nobody can read it", Remedies: []string{"look into the kernel's log for errors of the disk", reimport}, spreads: true},
 	}

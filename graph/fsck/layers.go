@@ -60,11 +60,34 @@ func (s *store) checkDir(ctx context.Context, l *model.Layer) error {
 			Fix:  fault.Fix,
 			Code: Code(fault.Code), Object: layerObject(l.ID),
 			Realm: InRoot, Place: s.layerPath(fault.Path), Expected: fault.Expected, Found: fault.Found,
+			Lost: s.lostLayer(l, inspected, fault),
 		})
+	}
+	if err == nil {
+		if err := s.checkMark(l, len(faults)); err != nil {
+			return err
+		}
 	}
 	return s.unreadable(Finding{
 		Object: layerObject(l.ID), Realm: InRoot, Place: s.placeOf(l.DriverDir()), Expected: "the directory of a layer",
 	}, err)
+}
+
+// lostLayer says what would have to be brought back if the content of a layer is
+// gone altogether, and nil if that cannot be said.
+func (s *store) lostLayer(l *model.Layer, inspected drivers.InspectedLayer, fault drivers.Fault) *Lost {
+	if !s.kinds[Code(fault.Code)].loss || l.Diff == nil || l.Incomplete {
+		return nil
+	}
+	whole := &LostLayer{Layer: inspected, Driver: s.driver}
+	if s.copies && len(inspected.Below) > 0 {
+		whole.Needs = inspected.Below[0]
+	}
+	lost := &Lost{Diff: l.Diff, Dir: s.layerPath(s.home.ContentPath(inspected.Dir)), Whole: whole}
+	if l.Diff.TarSplit != nil {
+		lost.Content = *l.Diff.TarSplit
+	}
+	return lost
 }
 
 // below returns the driver's names for the ancestors of a layer, the nearest

@@ -160,12 +160,27 @@ func (s *store) oldTrash(ctx context.Context) (old []Finding, err error) {
 			continue
 		}
 		place := t.Path
+		var also []string
 		if t.Kind == db.TrashLayer {
-			place = s.placeOf(t.Dir)
+			place, also = s.placeOf(t.Dir), s.aliases(t.Dir)
 		}
-		old = append(old, Finding{Code: CodeTrash, Realm: InRoot, Place: place, Expected: "nothing, after some time", Found: describeTrash(&t)})
+		old = append(old, Finding{
+			Code: CodeTrash, Realm: InRoot, Place: place, Expected: "nothing, after some time", Found: describeTrash(&t),
+			Trash: &Trash{Path: t.Path, Places: append([]string{place}, also...)}, Lock: t.Path,
+		})
 	}
 	return old, nil
+}
+
+// aliases returns the paths of what the driver keeps for a layer outside of its
+// directory.
+func (s *store) aliases(dir string) (paths []string) {
+	if namer, ok := s.home.(drivers.Namer); ok {
+		for _, name := range namer.Aliases(dir) {
+			paths = append(paths, s.layerPath(name))
+		}
+	}
+	return paths
 }
 
 // momentOfRemoval is how long the process that has deleted something may take

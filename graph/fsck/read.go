@@ -32,6 +32,8 @@ type reader struct {
 
 	mu      sync.Mutex
 	results []result
+	// whole are those of what is marked as damaged that are as they should be.
+	whole []*reading
 }
 
 // result is what is wrong with something that was read.
@@ -43,9 +45,9 @@ type result struct {
 	files           []FileDamage
 }
 
-// readContents reads what was planned and returns what is wrong.
-func (c *checker) readContents(ctx context.Context, driver drivers.Entry) (_ []result, err error) {
-	r := &reader{}
+// readContents reads what was planned.
+func (c *checker) readContents(ctx context.Context, driver drivers.Entry) (r *reader, err error) {
+	r = &reader{}
 	var read atomic.Int64
 	show := c.startProgress()
 	r.count = func(n int64) {
@@ -65,7 +67,7 @@ func (c *checker) readContents(ctx context.Context, driver drivers.Entry) (_ []r
 	}
 	err = r.readAll(ctx, c.readings)
 	c.report.Checked.Contents, c.report.Checked.Bytes = len(c.readings), read.Load()
-	return r.results, err
+	return r, err
 }
 
 // startProgress returns what is told how many bytes have been read.
@@ -127,11 +129,14 @@ func (r *reader) read(ctx context.Context, reading *reading) (err error) {
 		}
 		found = &result{code: CodeUnreadable, expected: "content that can be read", found: err.Error()}
 	}
-	if found != nil {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case found != nil:
 		found.reading = reading
-		r.mu.Lock()
-		defer r.mu.Unlock()
 		r.results = append(r.results, *found)
+	case reading.mark() != "":
+		r.whole = append(r.whole, reading)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/model"
 )
@@ -94,12 +95,29 @@ type Finding struct {
 	// Derived tells that what is wrong follows from the records of the
 	// database, so that db.Tx.Mend puts it right.
 	Derived bool `json:"derived,omitempty"`
+	// Quarantined tells that the object has been marked as damaged, so that
+	// nothing uses it until it is healed.
+	Quarantined bool `json:"quarantined,omitempty"`
+	// Unusable tells that the content of the object is damaged or gone.
+	Unusable bool `json:"-"`
 	// Lost is what is known of content that is missing or damaged, nil if the
 	// finding is not about content, or nothing is known.
 	Lost *Lost `json:"-"`
+	// Trash is what the finding is about if that is to be removed.
+	Trash *Trash `json:"-"`
+	// Mount is what it is about if that is a mount which is not there.
+	Mount *db.Mount `json:"-"`
 	// Lock is the path whose lock is held by whoever works on what was found,
 	// see graph.AtWork, or "".
 	Lock string `json:"-"`
+}
+
+// Trash is content that is to be removed.
+type Trash struct {
+	// Path is that of the entry in the database.
+	Path string
+	// Places are where the content may be, relative to the root.
+	Places []string
 }
 
 // Lost is content that could be brought back from elsewhere.
@@ -112,6 +130,17 @@ type Lost struct {
 	Files []string
 	// Dir is the directory that has the layer's files, relative to the root.
 	Dir string
+	// Whole is set if all of the layer's content is gone.
+	Whole *LostLayer
+}
+
+// LostLayer is a layer of whose content nothing is left.
+type LostLayer struct {
+	Layer  drivers.InspectedLayer
+	Driver drivers.Entry
+	// Needs is the driver's name for the layer that must be there before this one
+	// is brought back, or "".
+	Needs string
 }
 
 // compare orders findings: the worst first, then by code, object and place.

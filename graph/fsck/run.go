@@ -52,7 +52,7 @@ func (s *store) staleMounts() (stale []Finding, err error) {
 		}
 		stale = append(stale, Finding{
 			Code: CodeMount, Object: layerObject(m.Layer), Realm: InRunRoot, Place: m.Path,
-			Expected: fmt.Sprintf("a mount, counted as %d", m.Count), Found: found,
+			Expected: fmt.Sprintf("a mount, counted as %d", m.Count), Found: found, Mount: &m,
 		})
 	}
 	return stale, nil

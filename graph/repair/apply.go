@@ -77,6 +77,10 @@ type repairer struct {
 	tree   *tree
 	notes  *notes // nil before it has begun
 	result Result
+	// noted tells that there is a note about a change of the database.
+	noted bool
+	// made is how many directories of layers have been made.
+	made int
 }
 
 func (r *repairer) run(ctx context.Context, tx *db.Tx) (err error) {
@@ -119,16 +123,20 @@ func (r *repairer) copyDatabase() (err error) {
 }
 
 func (r *repairer) do(ctx context.Context, tx *db.Tx, step *Step) error {
-	if step.Mend {
-		if err := r.notes.write(note{Op: noteMend, TxID: tx.TxID()}); err != nil {
+	switch {
+	case step.Mend:
+		if err := r.noteDatabase(tx); err != nil {
 			return err
 		}
 		n, err := tx.Mend(ctx)
-		r.result.Entries = n
+		r.result.Entries += n
 		return err
-	}
-	if step.Heal != nil {
-		return r.heal(ctx, step.Heal)
+	case step.Heal != nil:
+		return r.heal(ctx, tx, step.Heal)
+	case step.Quarantine != nil:
+		return r.mark(tx, step.Quarantine)
+	case step.Forget != nil:
+		return r.forget(ctx, step.Forget)
 	}
 	if step.lock != "" {
 		release, free, err := graph.AtWorkIn(r.plan.Root).Take(step.lock)
@@ -140,16 +148,33 @@ func (r *repairer) do(ctx context.Context, tx *db.Tx, step *Step) error {
 		}
 		defer release()
 	}
-	if step.Fix.Op == drivers.FixAway {
-		return r.takeAway(step.Fix.Path)
+	if step.Reap != nil {
+		return r.reap(tx, step.Reap)
 	}
-	if err := r.makeParent(step.Fix.Path); err != nil {
-		return err
-	}
-	return r.tree.in(step.Fix.Path, func(dir *beneath.Dir, base string) error { return r.change(dir, base, step.Fix) })
+	return r.fix(step.Fix)
 }
 
-// change changes one file.
+// noteDatabase notes that the database is going to be changed.
+func (r *repairer) noteDatabase(tx *db.Tx) error {
+	if r.noted {
+		return nil
+	}
+	r.noted = true
+	return r.notes.write(note{Op: noteMend, TxID: tx.TxID()})
+}
+
+// fix changes one file.
+func (r *repairer) fix(fix *drivers.Fix) error {
+	if fix.Op == drivers.FixAway {
+		return r.takeAway(fix.Path)
+	}
+	if err := r.makeParent(fix.Path); err != nil {
+		return err
+	}
+	return r.tree.in(fix.Path, func(dir *beneath.Dir, base string) error { return r.change(dir, base, fix) })
+}
+
+// change changes one file in the directory that it is in.
 func (r *repairer) change(dir *beneath.Dir, base string, fix *drivers.Fix) error {
 	before, err := stateOf(dir, base, fix.Op == drivers.FixWrite)
 	if err != nil {

@@ -55,8 +55,38 @@ func layerDamage() []damage {
 			}),
 			left: []string{"LAYER-CONTENT @top"},
 		},
-		{name: "removal did not come to its end", do: unwanted, left: []string{"TRASH @web-rw", "TRASH %-containers/web/settings", "TRASH %-containers/web/userdata"}},
-		{name: "mount is gone", driver: "overlay", do: unmounted, left: []string{"MOUNT-STALE ROOT/overlay/web-rw/merged"}},
+		{
+			name: "removal did not come to its end", do: unwanted,
+			steps: []string{
+				"end the removal of @web-rw: what is left of it goes to lost+found",
+				"end the removal of %-containers/web/settings: what is left of it goes to lost+found",
+				"end the removal of %-containers/web/userdata: what is left of it goes to lost+found",
+			},
+			mended: []string{"TRASH @web-rw", "TRASH %-containers/web/settings", "TRASH %-containers/web/userdata"},
+		},
+		{
+			name: "mount is gone", driver: "overlay", do: unmounted,
+			steps:  []string{"forget that layer web-rw is mounted at ROOT/overlay/web-rw/merged"},
+			mended: []string{"MOUNT-STALE ROOT/overlay/web-rw/merged"},
+		},
+		{
+			name: "layer in quarantine is whole", depth: fsck.Contents, do: records(func(_ *sample, tx *db.Tx) error { return tx.SetLayerDamage("top", "LAYER-CONTENT") }),
+			steps: []string{"let layer top out of quarantine"}, mended: []string{"DAMAGE-MARK @top"},
+		},
+		{
+			name: "layer in quarantine that has no diff is there", do: records(func(_ *sample, tx *db.Tx) error { return tx.SetLayerDamage("web-rw", "LAYER-DIR-MISSING") }),
+			steps: []string{"let layer web-rw out of quarantine"}, mended: []string{"DAMAGE-MARK @web-rw"},
+		},
+		{
+			name: "files in quarantine are whole", depth: fsck.Contents, do: records(func(_ *sample, tx *db.Tx) error {
+				return errors.Join(tx.SetTarSplitDamage("top", "DATA-SIZE"), tx.SetDataDamage(model.KindImage, "app", "manifest", "DATA-MISSING"))
+			}),
+			steps:  []string{"let the tar-split of layer top out of quarantine", `let data item "manifest" of image app out of quarantine`},
+			mended: []string{"DAMAGE-MARK " + split, "DAMAGE-MARK " + manifest},
+		},
+		{
+			name: "layer in quarantine is not looked at", do: records(func(_ *sample, tx *db.Tx) error { return tx.SetLayerDamage("top", "LAYER-CONTENT") }),
+		},
 	}
 }
 
@@ -115,6 +145,11 @@ func healable() []damage {
 			steps: []string{`bring back "top" in FILES-OF-top from SOURCE`}, mended: []string{"LAYER-CONTENT @top"},
 		}
 	}
+	gone := func(name string, do func(*testing.T, *sample)) damage {
+		return damage{
+			name: name, do: do, source: layer, steps: []string{"bring back all of FILES-OF-top from SOURCE"}, mended: []string{"LAYER-DIR-MISSING @top"},
+		}
+	}
 	return []damage{
 		file("missing content file, and a source", remove(manifest), "DATA-MISSING"),
 		file("missing content files, and a source", remove("%-images/app"), "DATA-MISSING"),
@@ -132,6 +167,30 @@ func healable() []damage {
 			must(t, os.Remove(path))
 			must(t, os.MkdirAll(path+"/in/it", 0o755))
 		}),
+		content("bit of a file in quarantine, and a source", func(t *testing.T, path string) { flip(t, path) }).and(
+			records(func(_ *sample, tx *db.Tx) error { return tx.SetLayerDamage("top", "LAYER-CONTENT") })),
+		gone("directory of a layer is missing, and a source", remove("@top")),
+		gone("directory of a layer in quarantine is missing, and a source", remove("@top")).and(
+			records(func(_ *sample, tx *db.Tx) error { return tx.SetLayerDamage("top", "LAYER-DIR-MISSING") })),
+		{
+			name: "file in place of the directory of a layer, and a source", do: write("@top", ""), source: layer,
+			steps:  []string{"move @top to lost+found", "bring back all of FILES-OF-top from SOURCE"},
+			mended: []string{"STRAY @top", "LAYER-DIR-KIND @top"},
+		},
+		{
+			name: "directory and short name of a layer are missing, and a source", driver: "overlay", source: layer,
+			do:     on("top", func(top string) func(*testing.T, *sample) { return all(remove("@top"), remove("overlay/l/"+top)) }),
+			steps:  []string{"bring back all of FILES-OF-top from SOURCE", `write "l/SPARE-OF-top:l/LINK-OF-base" into overlay/web-rw/lower`},
+			mended: []string{"LAYER-DIR-MISSING @top", "OVERLAY-LOWER overlay/web-rw/lower"},
+		},
+		{
+			name: "content is missing, and a source", driver: "overlay", do: remove("overlay/top/diff"), source: layer,
+			steps: []string{"bring back all of FILES-OF-top from SOURCE"}, mended: []string{"OVERLAY-DIFF overlay/top/diff"},
+		},
+		{
+			name: "file in place of the content, and a source", driver: "overlay", do: write("overlay/top/diff", "text"), source: layer,
+			steps: []string{"bring back all of FILES-OF-top from SOURCE"}, mended: []string{"OVERLAY-DIFF overlay/top/diff"},
+		},
 		{
 			name: "bit of a file, and a source of something else", depth: fsck.Contents, source: brace,
 			do:   func(t *testing.T, s *sample) { flip(t, s.contentOf("top", "top")) },

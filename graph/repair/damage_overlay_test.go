@@ -87,6 +87,16 @@ func nameDamage() []damage {
 		short("file in place of a short name", func(path string) func(*testing.T, *sample) { return write(path, "") }),
 		short("directory in place of a short name", makeDir),
 		{name: "short names are missing", do: remove("overlay/l"), steps: steps, mended: mended},
+		{
+			name: "short name is lost on both sides", do: on("top", func(top string) func(*testing.T, *sample) {
+				return all(remove("overlay/top/link"), remove("overlay/l/"+top))
+			}),
+			steps: []string{
+				`write "SPARE-OF-top" into overlay/top/link`, "make overlay/l/SPARE-OF-top a symbolic link to ../top/diff",
+				`write "l/SPARE-OF-top:l/LINK-OF-base" into overlay/web-rw/lower`,
+			},
+			mended: []string{"OVERLAY-LINK overlay/top/link", "OVERLAY-NAME overlay/l/SPARE-OF-top", "OVERLAY-LOWER overlay/web-rw/lower"},
+		},
 		{name: "second short name is no damage", do: link("../top/diff", "overlay/l/"+nobody)},
 		{
 			name: "short name of nobody", do: link("../gone/diff", "overlay/l/"+nobody),

@@ -1,6 +1,8 @@
 package repair_test
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,7 +19,8 @@ import (
 // and what comes of it. Findings are lines of code and place. In these, in
 // paths, and in steps "%" and "@" stand for what sample.named says, and
 // "LINK-OF-layer" and "FILES-OF-layer" for the short name of that layer and for
-// the directory that has its files.
+// the directory that has its files, and "SPARE-OF-layer" for the short name that
+// it gets when its own is lost.
 type damage struct {
 	name string
 	// driver is the one that it can happen to, or "" for any.
@@ -46,6 +49,26 @@ func allDamages() []damage {
 
 // mend is the step that mends the database.
 const mend = "make anew what follows from the records of the database"
+
+// quarantine returns the steps that put in quarantine what findings are about
+// that are left.
+func (d damage) quarantine(s *sample) (steps []string) {
+	codes := []string{"DATA-MISSING", "DATA-KIND", "DATA-SIZE", "DATA-DIGEST", "LAYER-CONTENT", "LAYER-DIR-MISSING", "LAYER-DIR-KIND", "OVERLAY-DIFF"}
+	subjects := map[string]string{
+		manifest: `data item "manifest" of image app`, "%-containers/web/settings": `data item "settings" of container web`,
+		split: "the tar-split of layer top", "@top": "layer top", "@side": "layer side", "overlay/side/diff": "layer side", "@web-rw": "layer web-rw",
+	}
+	for place, subject := range subjects {
+		subjects[s.named(place)] = subject
+	}
+	for _, line := range d.left {
+		code, place, _ := strings.Cut(line, " ")
+		if slices.Contains(codes, code) {
+			steps = append(steps, "put "+subjects[place]+" in quarantine")
+		}
+	}
+	return steps
+}
 
 // Deeds that many cases have in common.
 
@@ -138,12 +161,24 @@ const (
 	nobody   = "BBBBBBBBBBBBBBBBBBBBBBBBBB" // a short name of no layer
 )
 
+// and returns the case with something more that happens.
+func (d damage) and(do func(*testing.T, *sample)) damage {
+	d.do = all(d.do, do)
+	return d
+}
+
+// spareName returns the short name that a layer gets when its own is lost.
+func spareName(layer string) string {
+	sum := sha256.Sum256([]byte(layer))
+	return base32.StdEncoding.EncodeToString(sum[:])[:26]
+}
+
 // resolved returns the case as it is for one store.
 func (d damage) resolved(s *sample) damage {
 	var pairs []string
 	for layer, name := range s.links() {
 		files := strings.TrimPrefix(s.contentOf(layer, ""), s.root+"/")
-		pairs = append(pairs, "LINK-OF-"+layer, name, "FILES-OF-"+layer, strings.TrimSuffix(files, "/"))
+		pairs = append(pairs, "LINK-OF-"+layer, name, "SPARE-OF-"+layer, spareName(layer), "FILES-OF-"+layer, strings.TrimSuffix(files, "/"))
 	}
 	links := strings.NewReplacer(pairs...)
 	for _, lines := range []*[]string{&d.steps, &d.mended, &d.left, &d.after} {

@@ -2,6 +2,7 @@ package repair
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/graph/content"
 	"github.com/csdb/csdb/graph/fsck"
 	"github.com/csdb/csdb/internal/archive"
@@ -31,12 +33,19 @@ type Heal struct {
 	// or the directory of a layer, of which Files then are the files.
 	Path  string   `json:"path"`
 	Files []string `json:"files,omitempty"`
+	// Whole tells that all files of the layer are brought back.
+	Whole bool `json:"whole,omitempty"`
 
 	lost *fsck.Lost
+	// release ends the quarantine of what is healed, nil if it is in none.
+	release *Quarantine
 }
 
 // String says what is done.
 func (h *Heal) String() string {
+	if h.Whole {
+		return fmt.Sprintf("bring back all of %s from %s", h.Path, h.From)
+	}
 	switch len(h.Files) {
 	case 0:
 		return fmt.Sprintf("bring back %s from %s", h.Path, h.From)
@@ -46,9 +55,50 @@ func (h *Heal) String() string {
 	return fmt.Sprintf("bring back %d files in %s from %s", len(h.Files), h.Path, h.From)
 }
 
+// findHeals returns what can heal which of the findings. Layers that are gone
+// altogether come in the order in which they need each other.
+func findHeals(ctx context.Context, from []string, findings []fsck.Finding) (map[*fsck.Finding]*Heal, error) {
+	heals := make(map[*fsck.Finding]*Heal)
+	var whole []*fsck.Finding
+	gone := make(map[string]bool) // layers that will not be there
+	for i := range findings {
+		f := &findings[i]
+		switch {
+		case f.Lost == nil:
+		case f.Lost.Whole != nil:
+			whole = append(whole, f)
+			gone[f.Lost.Whole.Layer.Dir] = true
+		default:
+			heal, err := findHeal(ctx, from, f)
+			if err != nil {
+				return nil, err
+			}
+			heals[f] = heal
+		}
+	}
+	slices.SortStableFunc(whole, func(a, b *fsck.Finding) int {
+		return cmp.Compare(len(a.Lost.Whole.Layer.Below), len(b.Lost.Whole.Layer.Below))
+	})
+	for _, f := range whole {
+		if gone[f.Lost.Whole.Needs] {
+			continue
+		}
+		heal, err := findHeal(ctx, from, f)
+		if err != nil {
+			return nil, err
+		}
+		if heal != nil {
+			heals[f] = heal
+			delete(gone, f.Lost.Whole.Layer.Dir)
+		}
+	}
+	return heals, nil
+}
+
 // findHeal returns what can bring back lost content, or nil. What a source has
 // is read to its end and compared with the digest.
-func findHeal(ctx context.Context, from []string, lost *fsck.Lost) (*Heal, error) {
+func findHeal(ctx context.Context, from []string, f *fsck.Finding) (*Heal, error) {
+	lost := f.Lost
 	for _, where := range from {
 		src, err := openSource(where)
 		if err != nil {
@@ -56,9 +106,12 @@ func findHeal(ctx context.Context, from []string, lost *fsck.Lost) (*Heal, error
 		}
 		err = verify(ctx, src, lost)
 		if err == nil {
-			h := &Heal{From: where, Path: lost.Content.Path, lost: lost}
+			h := &Heal{From: where, Path: lost.Content.Path, Whole: lost.Whole != nil, lost: lost}
 			if lost.Diff != nil {
 				h.Path, h.Files = lost.Dir, lost.Files
+			}
+			if f.Quarantined {
+				h.release = quarantineOf(f.Object, "")
 			}
 			return h, nil
 		}
@@ -111,15 +164,23 @@ func verifyFile(ctx context.Context, to io.Writer, from io.Reader, wanted model.
 }
 
 // heal brings content back. What is in its place is moved to lost+found.
-func (r *repairer) heal(ctx context.Context, h *Heal) error {
+func (r *repairer) heal(ctx context.Context, tx *db.Tx, h *Heal) error {
 	src, err := openSource(h.From)
 	if err != nil {
 		return err
 	}
-	if h.lost.Diff == nil {
-		return r.healFile(ctx, src, h)
+	switch {
+	case h.lost.Diff == nil:
+		err = r.healFile(ctx, src, h)
+	case h.Whole:
+		err = r.healWhole(ctx, src, h)
+	default:
+		err = r.healLayer(ctx, src, h)
 	}
-	return r.healLayer(ctx, src, h)
+	if err == nil && h.release != nil {
+		err = r.mark(tx, h.release)
+	}
+	return err
 }
 
 // healFile brings back a content file.
@@ -157,12 +218,7 @@ func (r *repairer) healFile(ctx context.Context, src source, h *Heal) (err error
 
 // clear moves what is at a path to lost+found, if there is anything.
 func (r *repairer) clear(name string) error {
-	there := false
-	err := r.tree.in(name, func(dir *beneath.Dir, base string) error {
-		s, err := stateOf(dir, base, false)
-		there = s.Kind != nothing
-		return err
-	})
+	there, err := r.isThere(name)
 	if err != nil || !there {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,8 @@ func newPatient(t *testing.T, driver string) *patient {
 	add(tar.Header{Typeflag: tar.TypeReg, Name: "./lib/one", Uid: 7, Gid: 8, PAXRecords: map[string]string{"SCHILY.xattr.user.x": "y"}}, "content of one")
 	add(tar.Header{Typeflag: tar.TypeLink, Name: "usr/other-one", Linkname: "lib/one"}, "")
 	add(tar.Header{Typeflag: tar.TypeReg, Name: "usr/two"}, strings.Repeat("two ", 100_000))
+	add(tar.Header{Typeflag: tar.TypeReg, Name: ".wh.base"}, "") // a file of the layer base
+	add(tar.Header{Typeflag: tar.TypeFifo, Name: "usr/pipe"}, "")
 	must(t, w.Close())
 	p.archive = buf.Bytes()
 	var packed bytes.Buffer
@@ -185,8 +188,9 @@ func TestSourcesAreNotTrusted(t *testing.T) {
 	}
 	plan, err := repair.Make(t.Context(), p.options(), from...)
 	must(t, err)
-	if len(plan.Steps) > 0 || len(plan.Left) != 2 {
-		t.Errorf("steps %v, left %v", plan.Steps, codesOf(plan.Left))
+	same(t, "steps", []string{"put layer patient in quarantine", `put data item "notes" of layer patient in quarantine`}, stepsOf(plan, nil))
+	if len(plan.Left) != 2 {
+		t.Errorf("left %v", codesOf(plan.Left))
 	}
 	if diff := cmp.Diff(before, p.listing(t)); diff != "" {
 		t.Error(diff)
@@ -196,4 +200,73 @@ func TestSourcesAreNotTrusted(t *testing.T) {
 			t.Errorf("%s was taken for a source", path)
 		}
 	}
+}
+
+// Layers of which nothing is left come back from each kind of source, those below
+// others first, as they were: with owners, modes and attributes, with what they
+// delete, and with what the driver keeps beside that.
+func TestWholeLayersComeBack(t *testing.T) {
+	for _, driver := range []string{"vfs", "overlay"} {
+		t.Run(driver, func(t *testing.T) {
+			p := newPatient(t, driver)
+			from := []string{p.sources(t)["layout"][0], newPatient(t, driver).root}
+			healthy := slices.DeleteFunc(p.listing(t), func(line string) bool {
+				return strings.HasPrefix(line, "overlay/base/empty ") // which the driver makes when it is needed
+			})
+			for _, layer := range []string{"base", "top", "patient"} {
+				must(t, os.RemoveAll(p.path("@"+layer)))
+			}
+			before := p.listing(t)
+
+			// Without the layers below it no layer can be made that has a copy of them.
+			plan, err := repair.Make(t.Context(), p.options(), from[0])
+			must(t, err)
+			steps := []string{"put layer base in quarantine", "put layer top in quarantine", "put layer patient in quarantine"}
+			if driver == "overlay" {
+				steps[2] = "bring back all of overlay/patient/diff from " + from[0]
+			}
+			same(t, "steps", steps, stepsOf(plan, nil))
+
+			plan, err = repair.Make(t.Context(), p.options(), from...)
+			must(t, err)
+			result, err := repair.Apply(t.Context(), plan)
+			must(t, err)
+			if result.Steps != 3 {
+				t.Errorf("%d steps were done", result.Steps)
+			}
+			if diff := cmp.Diff(healthy, p.listing(t)); diff != "" {
+				t.Errorf("after the repair: %s", diff)
+			}
+			report, err := fsck.Check(t.Context(), p.options())
+			must(t, err)
+			if len(report.Findings) > 0 {
+				t.Errorf("found after the repair: %v", codesOf(report.Findings))
+			}
+			p.undo(t, before, result.ID)
+		})
+	}
+}
+
+// What is in quarantine is still found, and known to be there.
+func TestFindingsTellOfQuarantine(t *testing.T) {
+	p := newPatient(t, "vfs")
+	p.hurt(t)
+	plan, err := repair.Make(t.Context(), p.options())
+	must(t, err)
+	_, err = repair.Apply(t.Context(), plan)
+	must(t, err)
+	report, err := fsck.Check(t.Context(), p.options())
+	must(t, err)
+	same(t, "codes", []string{"DATA-MISSING", "LAYER-CONTENT"}, codesOf(report.Findings))
+	for _, f := range report.Findings {
+		if !f.Quarantined || !strings.Contains(f.Effect, "quarantine") || report.Verdict != fsck.Damaged {
+			t.Errorf("%s: %+v", report.Verdict, f)
+		}
+	}
+	store := p.open(t)
+	defer store.Close()
+	_, err = store.Mount(t.Context(), "patient", graph.MountOptions{})
+	wantClass(t, err, model.ErrDamaged)
+	_, err = store.Mount(t.Context(), "top", graph.MountOptions{})
+	must(t, err)
 }

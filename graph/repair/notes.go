@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/internal/fsutil"
 	"github.com/csdb/csdb/model"
 )
@@ -47,6 +48,8 @@ type note struct {
 	To     string `json:"to,omitempty"`
 	// Temp is the name in the same directory under which the new file is made.
 	Temp string `json:"temp,omitempty"`
+	// Mount is one that is forgotten. Then Path is the run root.
+	Mount *db.Mount `json:"mount,omitempty"`
 	// TxID is the number of the transaction that mended the database.
 	TxID int `json:"tx,omitempty"`
 }
@@ -58,6 +61,7 @@ const (
 	noteMove   noteOp = "move"   // of a file or a tree, from Path to To
 	noteMade   noteOp = "made"   // of a file that was not there: it has the content that it should have
 	noteMend   noteOp = "mend"   // of the database, of which there is a copy
+	noteForget noteOp = "forget" // of a mount
 	noteDone   noteOp = "done"   // all was done
 )
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -20,6 +21,8 @@ const PlanSchema = "csdb.repair-plan/1"
 type Plan struct {
 	Schema string `json:"schema"`
 	Root   string `json:"root"`
+	// RunRoot is the run root, or "" if nothing is said about mounts.
+	RunRoot string `json:"run-root,omitempty"`
 	// UUID is that of the store.
 	UUID  string     `json:"uuid"`
 	Depth fsck.Depth `json:"depth"`
@@ -37,11 +40,14 @@ type Plan struct {
 
 // Step is one thing that is done.
 type Step struct {
-	// Mend means that the database is mended, see db.Tx.Mend. Otherwise Fix or
-	// Heal is done.
-	Mend bool         `json:"mend,omitempty"`
-	Fix  *drivers.Fix `json:"fix,omitempty"`
-	Heal *Heal        `json:"heal,omitempty"`
+	// Mend means that the database is mended, see db.Tx.Mend. Otherwise one of
+	// the others is done.
+	Mend       bool         `json:"mend,omitempty"`
+	Fix        *drivers.Fix `json:"fix,omitempty"`
+	Heal       *Heal        `json:"heal,omitempty"`
+	Quarantine *Quarantine  `json:"quarantine,omitempty"`
+	Reap       *Reap        `json:"reap,omitempty"`
+	Forget     *Forget      `json:"forget,omitempty"`
 	// Findings are what it puts right.
 	Findings []Cause `json:"findings"`
 
@@ -58,13 +64,18 @@ type Cause struct {
 
 // String says what the step does, for people.
 func (s *Step) String() string {
-	if s.Mend {
+	switch {
+	case s.Mend:
 		return "make anew what follows from the records of the database"
-	}
-	if s.Heal != nil {
+	case s.Heal != nil:
 		return s.Heal.String()
-	}
-	if s.Fix == nil {
+	case s.Quarantine != nil:
+		return s.Quarantine.String()
+	case s.Reap != nil:
+		return s.Reap.String()
+	case s.Forget != nil:
+		return s.Forget.String()
+	case s.Fix == nil:
 		return "nothing"
 	}
 	switch f := s.Fix; f.Op {
@@ -100,29 +111,31 @@ func Make(ctx context.Context, options fsck.Options, from ...string) (*Plan, err
 
 func plan(ctx context.Context, report *fsck.Report, options fsck.Options, from []string) (*Plan, error) {
 	p := &Plan{
-		Schema: PlanSchema, Root: report.Root, UUID: report.UUID, Depth: report.Depth, From: from,
+		Schema: PlanSchema, Root: report.Root, RunRoot: options.RunRoot, UUID: report.UUID, Depth: report.Depth, From: from,
 		Steps: []Step{}, Left: []fsck.Finding{}, options: options, txID: report.Pages.TxID,
 	}
-	readable := report.UUID != ""
+	if report.UUID == "" { // what cannot be read cannot be changed
+		p.Left = report.Findings
+		return p, nil
+	}
+	heals, err := findHeals(ctx, from, report.Findings)
+	if err != nil {
+		return nil, err
+	}
 	mend := Step{Mend: true}
-	for _, f := range report.Findings {
+	for i := range report.Findings {
+		f := &report.Findings[i]
 		cause := Cause{Code: f.Code, Place: f.Place, Expected: f.Expected, Found: f.Found}
-		var heal *Heal
-		if f.Lost != nil && readable {
-			var err error
-			if heal, err = findHeal(ctx, from, f.Lost); err != nil {
-				return nil, err
-			}
-		}
+		step := stepFor(f, heals[f])
 		switch {
-		case heal != nil:
-			p.Steps = append(p.Steps, Step{Heal: heal, Findings: []Cause{cause}})
-		case f.Derived && readable:
+		case step != nil:
+			step.Findings = []Cause{cause}
+			p.Steps = append(p.Steps, *step)
+		case f.Derived:
 			mend.Findings = append(mend.Findings, cause)
-		case f.Fix != nil && readable:
-			p.Steps = append(p.Steps, Step{Fix: f.Fix, Findings: []Cause{cause}, lock: f.Lock})
 		default:
-			p.Left = append(p.Left, f)
+			p.Left = append(p.Left, *f)
+			p.quarantine(f, cause)
 		}
 	}
 	slices.SortStableFunc(p.Steps, func(a, b Step) int { return cmp.Compare(a.order(), b.order()) })
@@ -132,12 +145,36 @@ func plan(ctx context.Context, report *fsck.Report, options fsck.Options, from [
 	return p, nil
 }
 
-// order puts what takes something away before what may need its place.
-func (s *Step) order() int {
-	if s.Fix != nil && s.Fix.Op == drivers.FixAway {
-		return 0
+// stepFor returns what is done about one finding, or nil if that is nothing, or
+// not done for this one alone.
+func stepFor(f *fsck.Finding, heal *Heal) *Step {
+	switch {
+	case heal != nil:
+		return &Step{Heal: heal}
+	case f.Derived:
+		return nil
+	case f.Fix != nil:
+		return &Step{Fix: f.Fix, lock: f.Lock}
+	case f.Code == fsck.CodeMark:
+		return &Step{Quarantine: quarantineOf(f.Object, "")}
+	case f.Trash != nil:
+		return &Step{Reap: &Reap{Path: f.Trash.Path, Places: f.Trash.Places}, lock: f.Lock}
+	case f.Mount != nil:
+		return &Step{Forget: &Forget{Layer: f.Mount.Layer, Path: f.Mount.Path, mount: *f.Mount}}
 	}
-	return 1
+	return nil
+}
+
+// order puts what takes something away before what may need its place, and layers
+// that are brought back before those on top of them.
+func (s *Step) order() int {
+	switch {
+	case s.Fix != nil && s.Fix.Op == drivers.FixAway:
+		return -1
+	case s.Heal != nil && s.Heal.lost.Whole != nil:
+		return len(s.Heal.lost.Whole.Layer.Below)
+	}
+	return math.MaxInt
 }
 
 // ErrMovedOn is the error when a store is not any more as a plan or the notes of
@@ -151,7 +188,7 @@ func (p *Plan) confirm(ctx context.Context) (*Plan, error) {
 		return nil, fmt.Errorf("%w: a plan of format %q, want %q", model.ErrUnsupported, p.Schema, PlanSchema)
 	}
 	options := p.options
-	options.Root, options.Depth = p.Root, p.Depth
+	options.Root, options.RunRoot, options.Depth = p.Root, p.RunRoot, p.Depth
 	now, err := Make(ctx, options, p.From...)
 	if err != nil {
 		return nil, err

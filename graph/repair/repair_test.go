@@ -50,7 +50,7 @@ func (d damage) test(t *testing.T, s *sample) {
 	}
 	plan, err := repair.Make(t.Context(), options, sources...)
 	must(t, err)
-	same(t, "steps", d.steps, stepsOf(plan, sources))
+	same(t, "steps", slices.Concat(d.steps, d.quarantine(s)), stepsOf(plan, sources))
 	same(t, "left", d.left, s.places(plan.Left))
 	if len(plan.Steps) == 0 {
 		_, err := repair.Apply(t.Context(), plan)
@@ -74,6 +74,9 @@ func (d damage) test(t *testing.T, s *sample) {
 		d.after = d.left
 	}
 	s.found(t, options, d.after)
+	again, err := repair.Make(t.Context(), options, sources...)
+	must(t, err)
+	same(t, "steps of another repair", nil, stepsOf(again, sources))
 	works(t, s)
 	s.undo(t, before, result.ID)
 	s.found(t, options, slices.DeleteFunc(slices.Concat(d.mended, d.left), func(line string) bool {
@@ -137,6 +140,7 @@ func stepsOf(plan *repair.Plan, sources []string) (lines []string) {
 		for _, source := range sources {
 			line = strings.ReplaceAll(line, source, "SOURCE")
 		}
+		line = strings.ReplaceAll(line, plan.Root, "ROOT")
 		lines = append(lines, line)
 	}
 	return lines

@@ -145,15 +145,17 @@ func (u *undo) run(ctx context.Context, lines []note) error {
 			copied, txID = filepath.Join(u.root, u.dir, backupName), line.TxID
 		case noteChange, noteMade:
 			u.made[line.Path] = true
-		case noteMove, noteDone:
+		case noteMove:
+			u.made[line.To] = true
+		case noteForget, noteDone:
 		}
 	}
 	err = database.TakeBack(ctx, copied, txID, func() error {
-		if err := u.look(lines); err != nil {
+		if err := u.look(ctx, lines); err != nil {
 			return err
 		}
 		for _, line := range slices.Backward(lines) {
-			if err := errors.Join(context.Cause(ctx), u.each(&line, true)); err != nil {
+			if err := errors.Join(context.Cause(ctx), u.each(ctx, &line, true)); err != nil {
 				return err
 			}
 		}
@@ -166,9 +168,9 @@ func (u *undo) run(ctx context.Context, lines []note) error {
 }
 
 // look looks whether everything is as the repair left it.
-func (u *undo) look(lines []note) error {
+func (u *undo) look(ctx context.Context, lines []note) error {
 	for _, line := range slices.Backward(lines) {
-		if err := u.each(&line, false); err != nil {
+		if err := u.each(ctx, &line, false); err != nil {
 			return err
 		}
 	}
@@ -181,7 +183,7 @@ func (u *undo) look(lines []note) error {
 }
 
 // each looks at what one note is about and, if back is set, takes it back.
-func (u *undo) each(n *note, back bool) error {
+func (u *undo) each(ctx context.Context, n *note, back bool) error {
 	switch n.Op {
 	case noteChange:
 		return u.tree.in(n.Path, func(dir *beneath.Dir, base string) error { return u.takeBack(n, dir, base, back) })
@@ -189,6 +191,10 @@ func (u *undo) each(n *note, back bool) error {
 		return u.tree.in(n.Path, func(dir *beneath.Dir, base string) error { return n.unmake(dir, base, back) })
 	case noteMove:
 		return u.unmove(n, back)
+	case noteForget:
+		if back {
+			return u.remember(ctx, n)
+		}
 	case noteMend, noteDone:
 	}
 	return nil
