@@ -97,6 +97,8 @@
 //	    ID                                 where and how often a layer is mounted: Mount
 //	  staged/
 //	    PATH                               content that is not committed yet: Staged
+//	  leases/
+//	    ID                                 objects that are not to be deleted before it expires: Lease
 //
 // # Versions
 //

@@ -25,9 +25,10 @@ const RunFileName = "csdb-run.db"
 const (
 	bucketMounts bucket = "mounts"
 	bucketStaged bucket = "staged"
+	bucketLeases bucket = "leases"
 )
 
-var runBuckets = []bucket{bucketStore, bucketMounts, bucketStaged}
+var runBuckets = []bucket{bucketStore, bucketMounts, bucketStaged, bucketLeases}
 
 // keyBoot is the key of the boot ID in bucketStore of the run database.
 const keyBoot = "boot"
@@ -213,10 +214,12 @@ func (run *Run) begin(h *handle, boltTx *bolt.Tx, tx *RunTx) error {
 	return nil
 }
 
-// renew makes the buckets of the store anew unless they are about this boot.
+// renew makes the buckets of the store anew unless they are about this boot. A
+// version of the program that knew no leases may have made those.
 func (run *Run) renew(tx *RunTx) error {
 	if tx.fresh {
-		return nil
+		_, err := tx.tx.root.makeBucket(string(bucketLeases))
+		return err
 	}
 	if err := tx.tx.top().removeBucket(run.uuid); err != nil {
 		return err

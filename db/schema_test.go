@@ -28,7 +28,8 @@ func TestDrawingShowsWhatIsInTheFiles(t *testing.T) {
 	err = run.Update(t.Context(), func(tx *db.RunTx) error {
 		return errors.Join(
 			tx.SetMount(db.Mount{Layer: "own", Path: "/mnt", Count: 1, Since: time.Now()}),
-			tx.AddStaged(db.Staged{Path: "vfs/dir/new", Kind: db.TrashLayer}))
+			tx.AddStaged(db.Staged{Path: "vfs/dir/new", Kind: db.TrashLayer}),
+			tx.PutLease(db.Lease{ID: "lease"}))
 	})
 	if err != nil {
 		t.Fatal(err)

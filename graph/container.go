@@ -80,9 +80,12 @@ func (spec ContainerSpec) flags() map[string]any {
 	return flags
 }
 
-// DeleteContainer deletes a container with its layer, mounted or not. Content
-// goes after the commit.
+// DeleteContainer deletes a container with its layer, mounted or not, unless one
+// of them is leased. Content goes after the commit.
 func (tx *Tx) DeleteContainer(id model.ContainerID) error {
+	if err := tx.containerUnleased(id); err != nil {
+		return err
+	}
 	c, files, err := tx.db.DeleteContainer(id)
 	if errors.Is(err, model.ErrContainerUnknown) {
 		err = model.OnObject(model.KindContainer, id, model.ErrNotAContainer)

@@ -9,10 +9,14 @@ import (
 	"github.com/csdb/csdb/model"
 )
 
-// Delete deletes an object without asking whether something needs it: a
+// Delete deletes an object without asking whether another one needs it: a
 // container with its layer, an image without its layers, a layer even if
-// others are on top of it. What referred to it then refers to nothing.
+// others are on top of it. What referred to it then refers to nothing. What is
+// leased itself is not deleted.
 func (tx *Tx) Delete(id model.ID) error {
+	if err := tx.unleased(id); err != nil {
+		return err
+	}
 	switch id := id.(type) {
 	case model.ContainerID:
 		return tx.DeleteContainer(id)
@@ -37,14 +41,20 @@ func (s *Store) Delete(ctx context.Context, id model.ID) error {
 // others who want to write need not wait for all of it.
 const wipeBatch = 200
 
-// Wipe deletes all containers, images and layers, unmounts what is mounted, and
-// removes everything else that is in the directories of the store.
+// Wipe ends all leases, deletes all containers, images and layers, unmounts what
+// is mounted, and removes everything else that is in the directories of the
+// store.
 func (s *Store) Wipe(ctx context.Context) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
 	for {
-		done, err := update(ctx, s, (*Tx).wipeSome)
+		done, err := update(ctx, s, func(tx *Tx) (bool, error) {
+			if err := tx.endLeases(ctx); err != nil {
+				return false, err
+			}
+			return tx.wipeSome()
+		})
 		if err != nil {
 			return err
 		}

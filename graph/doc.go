@@ -56,6 +56,13 @@
 // or removes content at a path holds a lock on that path. Whoever makes, mounts
 // or changes a layer holds the lock on that layer, and whoever reads its
 // content for a diff holds it shared; a layer is locked before its parent. The
-// lock on the database is taken last and alone. All locks vanish with the
-// process that holds them.
+// lock on the database is taken last and alone, but for the one on the run
+// database: within the transaction that deletes something leases are read, and
+// they are given within one that keeps everybody from deleting. All locks vanish
+// with the process that holds them.
+//
+// # Leases
+//
+// A Lease keeps objects from being deleted for a limited time, for whoever is
+// about to use them. Everything that deletes heeds it, Store.Collect too.
 package graph

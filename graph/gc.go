@@ -27,7 +27,7 @@ type GCOptions struct {
 // UnusedPolicy says which images and layers are to be deleted although they have
 // a record. An image that a container was made from is never among them, nor
 // is a layer that an image or a container needs, one that has a name, or one
-// that is mounted.
+// that is mounted. What is leased stays in any case.
 type UnusedPolicy struct {
 	// For is how long ago the last use must be. The journal tells: the last
 	// change of an object, and the deletion of a container made from an image,
@@ -50,8 +50,12 @@ type Collected struct {
 	Debris []Debris `json:"debris"`
 	// Busy has the paths of content without a record that somebody is at work
 	// on. It stays.
-	Busy  []string `json:"busy"`
-	Freed int64    `json:"freed"`
+	Busy []string `json:"busy"`
+	// Leased has what the policy would have deleted if it were not leased.
+	Leased []LeasedObject `json:"leased"`
+	// Expired has the IDs of leases that had expired.
+	Expired []string `json:"expired-leases"`
+	Freed   int64    `json:"freed"`
 }
 
 // CollectedObject is an image or a layer that is deleted.
@@ -66,6 +70,14 @@ type CollectedObject struct {
 	Size   int64           `json:"size"`
 }
 
+// LeasedObject is an image or a layer that stays because it is leased.
+type LeasedObject struct {
+	Kind  model.Kind `json:"kind"`
+	ID    string     `json:"id"`
+	Names []string   `json:"names"`
+	Lease Lease      `json:"lease"`
+}
+
 // Debris is content without a record.
 type Debris struct {
 	Path  string `json:"path"`  // relative to the root of the store
@@ -73,8 +85,8 @@ type Debris struct {
 	Size  int64  `json:"size"`
 }
 
-// Collect removes what nobody needs: what Recover removes, and, if there is a
-// policy, images and layers. It may run at any time, beside others. It goes on
+// Collect removes what nobody needs: what Recover removes, leases that have
+// expired, and, if there is a policy, images and layers. It may run at any time, beside others. It goes on
 // after errors, and returns them all.
 func (s *Store) Collect(ctx context.Context, options GCOptions) (*Collected, error) {
 	if err := s.writable(); err != nil {
@@ -88,8 +100,11 @@ func (s *Store) Collect(ctx context.Context, options GCOptions) (*Collected, err
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	c := &Collected{Images: []CollectedObject{}, Layers: []CollectedObject{}, Debris: []Debris{}, Busy: []string{}}
-	var errs []error
+	c := &Collected{
+		Images: []CollectedObject{}, Layers: []CollectedObject{}, Debris: []Debris{}, Busy: []string{},
+		Leased: []LeasedObject{}, Expired: []string{},
+	}
+	errs := []error{s.collectLeases(ctx, options, c)}
 	if options.Unused != nil {
 		errs = append(errs, s.collectUnused(ctx, options, c))
 	}

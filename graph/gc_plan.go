@@ -30,6 +30,8 @@ type gcPlan struct {
 	images, layers []planned
 	// gone are all images and layers that the plan deletes.
 	gone map[model.ID]bool
+	// leased are those that it would delete if they were not leased.
+	leased []LeasedObject
 }
 
 func newGCPlan(tx *ReadTx, policy *UnusedPolicy, now time.Time, mounted map[model.LayerID]bool) *gcPlan {
@@ -62,13 +64,32 @@ func (p *gcPlan) planImages(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(users) == 0 && p.old(image.ID) && !p.pinned(image) {
-			if err := p.planImage(image); err != nil {
-				return err
-			}
+		if len(users) > 0 || !p.old(image.ID) || p.pinned(image) {
+			continue
+		}
+		if leased, err := p.spare(image.ID); err != nil {
+			return err
+		} else if leased {
+			continue
+		}
+		if err := p.planImage(image); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// spare tells whether something that would be deleted is leased, and notes it.
+func (p *gcPlan) spare(id model.ID) (bool, error) {
+	lease, err := p.tx.leaseOn(id)
+	if err != nil || lease == nil {
+		return false, err
+	}
+	names, err := p.tx.Names(id)
+	if !slices.ContainsFunc(p.leased, func(o LeasedObject) bool { return o.Kind == id.Kind() && o.ID == id.String() }) {
+		p.leased = append(p.leased, LeasedObject{Kind: id.Kind(), ID: id.String(), Names: append([]string{}, names...), Lease: *lease})
+	}
+	return true, err
 }
 
 // pinned tells whether an image is to be kept because of a name or its ID, or
@@ -139,14 +160,22 @@ func (p *gcPlan) layersOf(image *model.Image) (doomed []model.LayerID, err error
 	return doomed, nil
 }
 
-// free tells whether nothing but what the plan deletes uses a layer.
+// free tells whether nothing but what the plan deletes uses a layer, and it is
+// not leased.
 func (p *gcPlan) free(id model.LayerID) (bool, error) {
 	children, errChildren := p.tx.Children(id)
 	images, errImages := p.tx.ImagesOfLayer(id)
 	containers, errContainers := p.tx.ContainersOfLayer(id)
-	return len(containers) == 0 && !p.gone[id] &&
-		!slices.ContainsFunc(children, func(l model.LayerID) bool { return !p.gone[l] }) &&
-		!slices.ContainsFunc(images, func(i model.ImageID) bool { return !p.gone[i] }), errors.Join(errChildren, errImages, errContainers)
+	if err := errors.Join(errChildren, errImages, errContainers); err != nil {
+		return false, err
+	}
+	if len(containers) > 0 || p.gone[id] ||
+		slices.ContainsFunc(children, func(l model.LayerID) bool { return !p.gone[l] }) ||
+		slices.ContainsFunc(images, func(i model.ImageID) bool { return !p.gone[i] }) {
+		return false, nil
+	}
+	leased, err := p.spare(id)
+	return !leased, err
 }
 
 // addLayer adds what a layer takes.

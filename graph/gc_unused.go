@@ -34,12 +34,14 @@ func (s *Store) collectUnused(ctx context.Context, options GCOptions, c *Collect
 	}
 	var p *gcPlan
 	err = s.View(ctx, func(tx *ReadTx) (err error) {
+		tx.leased = s.leasedOf(ctx, options.Now)
 		p = newGCPlan(tx, options.Unused, options.Now(), mounted)
 		return p.make(ctx)
 	})
 	if err != nil {
 		return err
 	}
+	c.Leased = append(c.Leased, p.leased...)
 	for i := range p.images {
 		err = errors.Join(err, s.collectObject(ctx, &p.images[i], options.DryRun, &c.Images))
 	}

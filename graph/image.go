@@ -60,11 +60,11 @@ func (tx *Tx) CreateImage(spec ImageSpec) (*model.Image, error) {
 	return i, nil
 }
 
-// DeleteImage deletes an image that no container uses, and those of its layers
-// that nothing else needs: the mapped variants of the top layer, the top layer,
-// its parent and so on up to the first layer that is a container's, a top layer
-// of another image, or has other children; a mapped variant that something else
-// needs stays, and the top layer with it. It returns the IDs of the layers in
+// DeleteImage deletes an image that no container uses and that is not leased, and
+// those of its layers that nothing else needs: the mapped variants of the top
+// layer, the top layer, its parent and so on up to the first layer that is a
+// container's, a top layer of another image, has other children, or is leased; a
+// mapped variant that something else needs stays, and the top layer with it. It returns the IDs of the layers in
 // that order. Their content goes after the commit.
 func (tx *Tx) DeleteImage(id model.ImageID) ([]model.LayerID, error) {
 	layers, err := tx.LayersOnlyOf(id)
@@ -102,6 +102,9 @@ func (tx *ReadTx) LayersOnlyOf(id model.ImageID) ([]model.LayerID, error) {
 	}
 	if len(users) > 0 {
 		return nil, model.OnObject(model.KindImage, id, fmt.Errorf("%w: %v", model.ErrImageUsedByContainer, users))
+	}
+	if err := tx.unleased(id); err != nil {
+		return nil, err
 	}
 	doomed, err := tx.mappedOnlyOf(image)
 	if err != nil {
@@ -150,8 +153,8 @@ func (tx *ReadTx) mappedOnlyOf(image *model.Image) (doomed []model.LayerID, err 
 	return doomed, nil
 }
 
-// neededWithout tells whether a layer would still be needed without the given
-// image and the given layers.
+// neededWithout tells whether a layer would still be needed, or kept by a lease,
+// without the given image and the given layers.
 func (tx *ReadTx) neededWithout(layer model.LayerID, image model.ImageID, doomed []model.LayerID) (bool, error) {
 	containers, err := tx.db.ContainersOfLayer(layer)
 	if err != nil || len(containers) > 0 {
@@ -165,7 +168,11 @@ func (tx *ReadTx) neededWithout(layer model.LayerID, image model.ImageID, doomed
 		return true, nil
 	}
 	children, err := tx.db.Children(layer)
-	return slices.ContainsFunc(children, func(child model.LayerID) bool { return !slices.Contains(doomed, child) }), err
+	if err != nil || slices.ContainsFunc(children, func(child model.LayerID) bool { return !slices.Contains(doomed, child) }) {
+		return true, err
+	}
+	lease, err := tx.leaseOn(layer)
+	return lease != nil, err
 }
 
 // CreateImage is Tx.CreateImage in a transaction of its own.

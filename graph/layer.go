@@ -118,8 +118,8 @@ func (tx *Tx) AddLayer(staged *StagedLayer) (*model.Layer, error) {
 }
 
 // DeleteLayer deletes a layer that nothing uses: one that has no children, is
-// not the top layer of an image, and belongs to no container. Its content goes
-// after the commit. Images of which it is a mapped top layer forget it.
+// not the top layer of an image, belongs to no container, and is not leased
+// (see Lease). Its content goes after the commit. Images of which it is a mapped top layer forget it.
 func (tx *Tx) DeleteLayer(id model.LayerID) error {
 	if _, err := tx.db.Layer(id); err != nil {
 		if errors.Is(err, model.ErrNotFound) {
@@ -129,6 +129,9 @@ func (tx *Tx) DeleteLayer(id model.LayerID) error {
 	}
 	if err := tx.layerUsed(id); err != nil {
 		return model.OnObject(model.KindLayer, id, err)
+	}
+	if err := tx.unleased(id); err != nil {
+		return err
 	}
 	return tx.deleteLayer(id)
 }
@@ -166,7 +169,7 @@ func (tx *Tx) layerUsed(id model.LayerID) error {
 	return nil
 }
 
-// deleteLayer deletes a layer whoever uses it.
+// deleteLayer deletes a layer whoever uses it or has leased it.
 func (tx *Tx) deleteLayer(id model.LayerID) error {
 	images, err := tx.db.ImagesOfLayer(id)
 	if err != nil {

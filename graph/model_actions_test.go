@@ -29,6 +29,8 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"set data":   m.setData,
 		"delete":     m.delete,
 		"force":      m.force,
+		"lease":      m.lease,
+		"unlease":    m.unlease,
 		"dir":        m.dir,
 		"recover":    m.recover,
 		"reopen":     m.reopen,

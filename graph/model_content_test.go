@@ -164,13 +164,14 @@ func (m *machine) delete(rt *rapid.T) {
 	case err != nil:
 	case kind == model.KindLayer:
 		used := len(w.children(o.ID))+len(w.users(model.KindImage, o.ID)) > 0 || w.isContainers(o.ID)
-		err = when(used, model.ErrInUse)
+		err = when(used || w.leased(o.object()), model.ErrInUse)
 		layers = []string{o.ID}
 	case kind == model.KindImage:
-		err = when(len(w.users(model.KindContainer, o.ID)) > 0, model.ErrInUse)
+		err = when(len(w.users(model.KindContainer, o.ID)) > 0 || w.leased(o.object()), model.ErrInUse)
 		layers = w.layersOnlyOf(o.ID)
 	case kind == model.KindContainer:
 		layers = []string{string(containerLayer(o.ID))}
+		err = when(w.leased(o.object(), containerLayer(o.ID)), model.ErrInUse)
 	}
 	r := m.run(rt, by, o, err)
 	if err != nil {
@@ -194,7 +195,8 @@ func (m *machine) force(rt *rapid.T) {
 	if kind == model.KindLayer && len(m.world.children(o.ID)) > 0 {
 		return
 	}
-	if m.run(rt, by, o, m.unknown(kind, o.ID)).Err != "" {
+	leased := m.world.leased(o.object()) || kind == model.KindContainer && m.world.leased(containerLayer(o.ID))
+	if m.run(rt, by, o, first(m.unknown(kind, o.ID), when(leased, model.ErrLeased))).Err != "" {
 		return
 	}
 	delete(m.world.objects[kind], o.ID)
@@ -260,6 +262,9 @@ func (m *machine) check(rt *rapid.T) {
 		}
 		return errors.Join(err, checkSizes(tx))
 	})
+	if leases, errLeases := s.Leases(m.t.Context()); len(leases) != len(m.world.leases) || errLeases != nil {
+		rt.Fatalf("leases are %v instead of %v: %v", leases, m.world.leases, errLeases)
+	}
 	for _, id := range m.world.ids(model.KindLayer) {
 		n, errMounted := s.Mounted(m.t.Context(), id)
 		if want := m.world.layer(id).mounts; n != uint64(want) {

@@ -11,6 +11,7 @@ import (
 type world struct {
 	copies  bool // the driver copies parents
 	objects map[model.Kind]map[string]*object
+	leases  map[string]model.ID // what each is about, by ID
 	created int
 }
 
@@ -34,7 +35,7 @@ type object struct {
 }
 
 func newWorld(driver string) *world {
-	w := &world{copies: driver == "vfs", objects: make(map[model.Kind]map[string]*object)}
+	w := &world{copies: driver == "vfs", objects: make(map[model.Kind]map[string]*object), leases: make(map[string]model.ID)}
 	for _, kind := range model.Kinds {
 		w.objects[kind] = make(map[string]*object)
 	}
@@ -188,7 +189,7 @@ func (w *world) layersOnlyOf(id string) (doomed []string) {
 	for layer := w.objects[model.KindImage][id].on; w.layer(layer) != nil; layer = w.layer(layer).on {
 		others := slices.DeleteFunc(w.users(model.KindImage, layer), func(user string) bool { return user == id })
 		above := slices.DeleteFunc(w.children(layer), func(child string) bool { return slices.Contains(doomed, child) })
-		if len(others)+len(above) > 0 || w.isContainers(layer) {
+		if len(others)+len(above) > 0 || w.isContainers(layer) || w.leased(model.LayerID(layer)) {
 			break
 		}
 		doomed = append(doomed, layer)

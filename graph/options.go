@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -45,6 +46,8 @@ type Options struct {
 	// is a limit.
 	MaxLayerSize int64
 
+	// Now is the clock of transactions and leases; nil means time.Now.
+	Now func() time.Time
 	// Log gets what is repaired on the way and cannot be returned. Nil means
 	// logrus.StandardLogger().
 	Log logrus.FieldLogger
@@ -72,6 +75,9 @@ func (o *Options) complete() error {
 	}
 	if o.Drivers == nil {
 		o.Drivers = builtin.Registry()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	if o.Log == nil {
 		o.Log = logrus.StandardLogger()

@@ -65,7 +65,7 @@ func (s *Store) open(ctx context.Context) error {
 	if onlyReadable(s.options.Root) {
 		s.options.ReadOnly = true
 	}
-	options := db.Options{ReadOnly: s.options.ReadOnly, NoSync: s.options.NoSync}
+	options := db.Options{ReadOnly: s.options.ReadOnly, NoSync: s.options.NoSync, Now: s.options.Now}
 	if !s.options.ReadOnly {
 		for _, dir := range []string{s.options.Root, s.options.RunRoot} {
 			if err := fsutil.MakeDirs(dir, 0o700); err != nil {

@@ -18,6 +18,8 @@ import (
 type ReadTx struct {
 	db    *db.ReadTx
 	store *Store
+	// leased returns the leases that count, see Store.leasedOf.
+	leased func() (leased, error)
 }
 
 // Tx is a transaction: what its methods do takes effect all at once when its
@@ -54,7 +56,9 @@ type ReadBucket = db.ReadBucket
 func (s *Store) View(ctx context.Context, fn func(*ReadTx) error) error {
 	view := s.views.begin()
 	defer func() { s.reapLate(ctx, s.views.end(view)) }()
-	return s.db.View(ctx, func(tx *db.ReadTx) error { return fn(&ReadTx{db: tx, store: s}) })
+	return s.db.View(ctx, func(tx *db.ReadTx) error {
+		return fn(&ReadTx{db: tx, store: s, leased: s.leasedOf(ctx, s.options.Now)})
+	})
 }
 
 // Update runs fn in a transaction and commits what it did if it returns nil.
@@ -76,7 +80,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 		}
 	}()
 	err := s.db.Update(ctx, func(dbTx *db.Tx) error {
-		tx.ReadTx, tx.db = ReadTx{db: &dbTx.ReadTx, store: s}, dbTx
+		tx.ReadTx, tx.db = ReadTx{db: &dbTx.ReadTx, store: s, leased: s.leasedOf(ctx, s.options.Now)}, dbTx
 		if err := fn(tx); err != nil {
 			return err
 		}

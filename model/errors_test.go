@@ -18,11 +18,12 @@ func TestSituationsMatchTheirClassAndNoOther(t *testing.T) {
 		model.ErrNotFound: {
 			model.ErrLayerUnknown, model.ErrImageUnknown, model.ErrContainerUnknown, model.ErrNotALayer, model.ErrNotAnImage,
 			model.ErrNotAContainer, model.ErrNotAnID, model.ErrDataUnknown, model.ErrSizeUnknown, model.ErrDigestUnknown,
+			model.ErrLeaseUnknown,
 		},
-		model.ErrExists: {model.ErrDuplicateID, model.ErrDuplicateName},
+		model.ErrExists: {model.ErrDuplicateID, model.ErrDuplicateName, model.ErrLeaseExists},
 		model.ErrInUse: {
 			model.ErrLayerHasChildren, model.ErrLayerUsedByImage, model.ErrLayerUsedByContainer, model.ErrImageUsedByContainer,
-			model.ErrLayerMounted,
+			model.ErrLayerMounted, model.ErrLeased,
 		},
 		model.ErrInvalid: {
 			model.ErrLayerNotMounted, model.ErrParentIsContainer, model.ErrDataKeyInvalid, model.ErrInvalidMappings,

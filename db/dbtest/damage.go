@@ -49,22 +49,35 @@ func FlipBit(t testing.TB, path, bucket, key string) {
 // RemoveBucket removes a bucket with all that is in it.
 func RemoveBucket(t testing.TB, path, bucket string) {
 	t.Helper()
-	raw(t, path, func(root *bolt.Bucket) error { return root.DeleteBucket([]byte(bucket)) })
+	raw(t, path, "v1", func(root *bolt.Bucket) error { return root.DeleteBucket([]byte(bucket)) })
+}
+
+// PutRun is Put for what the run database has of the store with a UUID.
+func PutRun(t testing.TB, path, uuid, bucket, key string, value []byte) {
+	t.Helper()
+	raw(t, path, uuid, func(root *bolt.Bucket) error { return root.Bucket([]byte(bucket)).Put([]byte(key), value) })
+}
+
+// RemoveRunBucket is RemoveBucket for what the run database has of the store
+// with a UUID.
+func RemoveRunBucket(t testing.TB, path, uuid, bucket string) {
+	t.Helper()
+	raw(t, path, uuid, func(root *bolt.Bucket) error { return root.DeleteBucket([]byte(bucket)) })
 }
 
 func change(t testing.TB, path, bucket string, fn func(*bolt.Bucket) error) {
 	t.Helper()
-	raw(t, path, func(root *bolt.Bucket) error { return fn(root.Bucket([]byte(bucket))) })
+	raw(t, path, "v1", func(root *bolt.Bucket) error { return fn(root.Bucket([]byte(bucket))) })
 }
 
-// raw runs fn with the bucket v1 in a transaction of bbolt.
-func raw(t testing.TB, path string, fn func(root *bolt.Bucket) error) {
+// raw runs fn with a bucket in a transaction of bbolt.
+func raw(t testing.TB, path, bucket string, fn func(root *bolt.Bucket) error) {
 	t.Helper()
 	database, err := bolt.Open(path, 0o600, &bolt.Options{FreelistType: bolt.FreelistMapType, NoSync: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = database.Update(func(tx *bolt.Tx) error { return fn(tx.Bucket([]byte("v1"))) })
+	err = database.Update(func(tx *bolt.Tx) error { return fn(tx.Bucket([]byte(bucket))) })
 	if err != nil {
 		t.Fatal(err)
 	}
