@@ -61,6 +61,10 @@ func work(ctx context.Context, store *graph.Store, own string, round int) error 
 			return err
 		},
 		func() error {
+			_, err := store.AddLease(ctx, graph.LeaseSpec{ID: own, Objects: []model.ID{layer, image}})
+			return err
+		},
+		func() error {
 			return store.SetData(ctx, image, "manifest", strings.NewReader(fmt.Sprint("first of ", round)))
 		},
 		func() error {
@@ -79,6 +83,7 @@ func work(ctx context.Context, store *graph.Store, own string, round int) error 
 		},
 		func() error { _, err := store.Unmount(ctx, string(container), false); return err },
 		func() error { return store.DeleteContainer(ctx, container) },
+		func() error { return store.RemoveLease(ctx, own) },
 		func() error { _, err := store.DeleteImage(ctx, image); return err },
 	}
 	for _, step := range steps {

@@ -45,4 +45,6 @@ const (
 	CodeStray      Code = "STRAY"            // content without a record
 	CodeTrash      Code = "TRASH"            // content that is to be removed
 	CodeMount      Code = "MOUNT-STALE"      // a mount that is noted is not there
+	CodeBadLease   Code = "LEASE-RECORD"     // a lease cannot be read
+	CodeLease      Code = "LEASE-STALE"      // a lease is about an object that does not exist
 )

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/db/dbtest"
 	"github.com/csdb/csdb/graph"
 	"github.com/csdb/csdb/graph/fsck"
 	"github.com/csdb/csdb/internal/testutil"
@@ -153,4 +155,57 @@ func TestMountOfALayerThatIsGoneIsInformation(t *testing.T) {
 	wantFindings(t, s.check(t),
 		"repairable STRAY vfs-containers/web/settings", "repairable STRAY vfs-containers/web/userdata",
 		"repairable STRAY vfs/dir/web-rw", "info MOUNT-STALE "+path)
+}
+
+// A database that takes the place of another one knows nothing of leases.
+func TestLeaseOfAnObjectThatIsGoneIsInformation(t *testing.T) {
+	s := newSample(t, "vfs")
+	store := s.open(t)
+	_, err := store.CreateContainer(t.Context(), graph.ContainerSpec{ID: "spare", Layer: "spare-rw"})
+	must(t, err)
+	for id, spec := range map[string]graph.LeaseSpec{
+		"kept":    {Objects: []model.ID{model.ImageID("app"), model.LayerID("top")}},
+		"lost":    {Objects: []model.ID{model.ImageID("app"), model.ContainerID("spare"), model.LayerID("spare-rw")}},
+		"expired": {Objects: []model.ID{model.ContainerID("spare")}, For: 1},
+	} {
+		spec.ID = id
+		_, err := store.AddLease(t.Context(), spec)
+		must(t, err)
+	}
+	s.closeStore(t)
+	wantFindings(t, s.check(t))
+	s.update(t, func(tx *db.Tx) error {
+		_, _, errContainer := tx.DeleteContainer("spare")
+		_, _, errLayer := tx.DeleteLayer("spare-rw")
+		return errors.Join(errContainer, errLayer)
+	})
+	report := s.check(t)
+	wantFindings(t, report, "info LEASE-STALE lost", "info LEASE-STALE lost")
+	if report.Verdict != fsck.Clean {
+		t.Errorf("verdict %s", report.Verdict)
+	}
+	for i, want := range []fsck.Object{{Kind: model.KindContainer, ID: "spare"}, {Kind: model.KindLayer, ID: "spare-rw"}} {
+		if f := report.Findings[i]; f.Object.Kind != want.Kind || f.Object.ID != want.ID || !slices.Contains(f.Remedies, "`csdb lease remove lost` ends the lease") {
+			t.Errorf("got %+v about %+v", f, f.Object)
+		}
+	}
+	must(t, s.open(t).RemoveLease(t.Context(), "lost"))
+	s.closeStore(t)
+	wantFindings(t, s.check(t))
+}
+
+func TestLeaseThatCannotBeReadIsFound(t *testing.T) {
+	s := newSample(t, "vfs")
+	store := s.open(t)
+	for _, id := range []string{"damaged", "intact"} {
+		_, err := store.AddLease(t.Context(), graph.LeaseSpec{ID: id, Objects: []model.ID{model.ImageID("app")}})
+		must(t, err)
+	}
+	uuid := store.Info().UUID
+	s.closeStore(t)
+	dbtest.PutRun(t, filepath.Join(s.runRoot, db.RunFileName), uuid, "leases", "damaged", []byte("garbage"))
+	wantFindings(t, s.check(t), "repairable LEASE-RECORD damaged")
+	must(t, s.open(t).RemoveLease(t.Context(), "damaged"))
+	s.closeStore(t)
+	wantFindings(t, s.check(t))
 }

@@ -79,7 +79,7 @@ func (c *checker) describe() {
 		if f.Quarantined {
 			f.Effect += "; it is in quarantine, and nothing uses it until it is whole again"
 		}
-		replace := strings.NewReplacer("{path}", c.path(f), "{id}", f.id())
+		replace := strings.NewReplacer("{path}", c.path(f), "{id}", f.id(), "{place}", f.Place)
 		f.Remedies = make([]string, 0, len(kind.Remedies)+1)
 		if f.Fix != nil || f.Derived || f.Code == CodeMark {
 			f.Remedies = append(f.Remedies, byRepair)

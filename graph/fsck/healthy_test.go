@@ -128,6 +128,17 @@ func deeds(s *sample) []struct {
 				return tx.Bucket("com.example.engine").Put([]byte("key"), []byte("value"))
 			})
 		}},
+		{"lease objects", func(t *testing.T) error {
+			_, err := s.store.AddLease(t.Context(), graph.LeaseSpec{ID: "long", Objects: []model.ID{model.ImageID("i"), model.ContainerID("web"), model.LayerID("c")}})
+			return err
+		}},
+		{"let a lease expire", func(t *testing.T) error {
+			s.layer(t, "brief", "")
+			_, err := s.store.AddLease(t.Context(), graph.LeaseSpec{ID: "short", Objects: []model.ID{model.LayerID("brief")}, For: 1})
+			return err
+		}},
+		{"delete what is leased no more", func(t *testing.T) error { return s.store.DeleteLayer(t.Context(), "brief") }},
+		{"end a lease", func(t *testing.T) error { return s.store.RemoveLease(t.Context(), "long") }},
 		{"delete a mounted container", func(t *testing.T) error {
 			if _, err := s.store.Mount(t.Context(), "web", graph.MountOptions{}); err != nil {
 				return err

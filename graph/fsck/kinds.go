@@ -15,7 +15,8 @@ type Kind struct {
 	// Effect is what does not work.
 	Effect string
 	// Remedies are what can be done, the best first. "{path}" in them stands
-	// for the path of what was found, "{id}" and "{kind}" for the object.
+	// for the path of what was found, "{place}" for its place, "{id}" for the
+	// object.
 	Remedies []string
 	// spreads tells that whatever uses the object suffers too.
 	spreads bool
@@ -173,6 +174,14 @@ func debrisKinds() []Kind {
 		{
 			Code: CodeMount, Severity: Info, Effect: "nothing: what the kernel does not show is taken for not mounted",
 			Remedies: []string{harmless, "`containers-storage unmount {id}` forgets it"},
+		},
+		{
+			Code: CodeBadLease, Severity: Repairable, Effect: "nothing in the store can be deleted: the lease may be about any object",
+			Remedies: []string{"`csdb lease remove {place}` ends the lease", "booting the machine again ends all leases"},
+		},
+		{
+			Code: CodeLease, Severity: Info, Effect: "who took the lease has not got the object that it is to keep, and an object that gets its ID cannot be deleted",
+			Remedies: []string{"`csdb lease remove {place}` ends the lease"},
 		},
 	}
 }

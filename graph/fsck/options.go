@@ -38,7 +38,7 @@ type Options struct {
 	// Root is the graph root of the store.
 	Root string
 	// RunRoot is its run root. Without one, or without a run database in it,
-	// nothing is said about mounts.
+	// nothing is said about mounts and leases.
 	RunRoot string
 	// Database is a database file to be checked by itself, whatever its name
 	// and wherever it is.

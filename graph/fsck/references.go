@@ -28,10 +28,13 @@ type store struct {
 	lineage map[model.LayerID]ancestry
 	// busy tells what programs are at work on at this moment.
 	busy graph.AtWork
-	// staged is what has been begun, by its path, and mounts what is noted as
-	// mounted.
-	staged map[string]db.Staged
-	mounts []db.Mount
+	// staged is what has been begun, by its path, mounts what is noted as
+	// mounted, and leases all of them. badLease is the first that cannot be
+	// read, or nil.
+	staged   map[string]db.Staged
+	mounts   []db.Mount
+	leases   []db.Lease
+	badLease *db.RecordError
 }
 
 // ancestry is what the directories of a layer's ancestors follow from.

@@ -63,7 +63,7 @@ type Realm string
 const (
 	InDatabase Realm = "database" // Place is a bucket and a key, or a page, or ""
 	InRoot     Realm = "root"     // Place is a path relative to the graph root
-	InRunRoot  Realm = "run-root" // Place is a mount point
+	InRunRoot  Realm = "run-root" // Place is a mount point, or the ID of a lease
 )
 
 // Finding is one thing that is wrong, or worth knowing.

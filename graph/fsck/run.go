@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/moby/sys/mountinfo"
 
@@ -12,11 +13,11 @@ import (
 	"github.com/csdb/csdb/model"
 )
 
-// readRun learns from the run database what has been begun, and what is mounted.
+// readRun learns from the run database what has been begun, mounted and leased.
 // A run root without such a database, or with one that is damaged, says nothing:
 // it would be made anew.
 func (s *store) readRun(ctx context.Context) error {
-	s.staged, s.mounts = make(map[string]db.Staged), nil
+	s.staged, s.mounts, s.leases, s.badLease = make(map[string]db.Staged), nil, nil, nil
 	if s.options.RunRoot == "" || s.report.UUID == "" {
 		return nil
 	}
@@ -25,9 +26,11 @@ func (s *store) readRun(ctx context.Context) error {
 		for _, begun := range staged {
 			s.staged[begun.Path] = begun
 		}
-		var errMounts error
+		var errMounts, errLeases error
 		s.mounts, errMounts = tx.Mounts()
-		return errors.Join(errStaged, errMounts)
+		s.leases, errLeases = tx.Leases()
+		s.badLease, _ = errors.AsType[*db.RecordError](errLeases)
+		return errors.Join(errStaged, errMounts, errLeases)
 	})
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, model.ErrCorrupt) {
 		err = nil
@@ -71,4 +74,47 @@ func (s *store) staleMount(m *db.Mount) (found string, err error) {
 		return "", err
 	}
 	return "nothing that is mounted, as far as can be seen from here", nil
+}
+
+// staleLeases are those that have not expired, and are about an object that does
+// not exist: each such object is a finding. So is a lease that cannot be read.
+func (s *store) staleLeases() (stale []Finding, err error) {
+	if bad := s.badLease; bad != nil {
+		stale = append(stale, Finding{
+			Code: CodeBadLease, Realm: InRunRoot, Place: bad.Key, Expected: "a lease", Found: bad.Err.Error(),
+		})
+	}
+	for _, lease := range s.leases {
+		if lease.Expired(s.begun) {
+			continue
+		}
+		for _, o := range lease.Objects {
+			err := s.recorded(o)
+			if !errors.Is(err, model.ErrNotFound) {
+				if err := intact(err); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			stale = append(stale, Finding{
+				Code: CodeLease, Object: &Object{Kind: o.Kind, ID: o.ID}, Realm: InRunRoot, Place: lease.ID,
+				Expected: fmt.Sprintf("%s %s, leased by %q until %s", o.Kind, o.ID, lease.Command, lease.Expires.Format(time.RFC3339)),
+				Found:    fmt.Sprintf("no %s with that ID", o.Kind),
+			})
+		}
+	}
+	return stale, nil
+}
+
+// recorded returns an error unless an object has a record that can be read.
+func (s *store) recorded(o db.LeasedObject) (err error) {
+	switch o.Kind {
+	case model.KindLayer:
+		_, err = s.tx.Layer(model.LayerID(o.ID))
+	case model.KindImage:
+		_, err = s.tx.Image(model.ImageID(o.ID))
+	case model.KindContainer:
+		_, err = s.tx.Container(model.ContainerID(o.ID))
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package fsck
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -11,7 +12,7 @@ import (
 const settleTime = 500 * time.Millisecond
 
 // checkUnfinished lists what somebody has left half done: content that is to be
-// removed, and mounts that are noted and not there. For an instant the same is
+// removed, and mounts and leases that are noted without what they are about. For an instant the same is
 // to be seen of what somebody is about to finish; so whatever is found is looked
 // at once more.
 func (s *store) checkUnfinished(ctx context.Context) error {
@@ -43,5 +44,9 @@ func (s *store) unfinished(ctx context.Context) ([]Finding, error) {
 		return nil, err
 	}
 	mounts, err := s.staleMounts()
-	return append(trash, mounts...), err
+	if err != nil {
+		return nil, err
+	}
+	leases, err := s.staleLeases()
+	return slices.Concat(trash, mounts, leases), err
 }

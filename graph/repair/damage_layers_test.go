@@ -4,11 +4,13 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/db/dbtest"
 	"github.com/csdb/csdb/graph"
 	"github.com/csdb/csdb/graph/fsck"
 	"github.com/csdb/csdb/model"
@@ -87,6 +89,8 @@ func layerDamage() []damage {
 		{
 			name: "layer in quarantine is not looked at", do: records(func(_ *sample, tx *db.Tx) error { return tx.SetLayerDamage("top", "LAYER-CONTENT") }),
 		},
+		{name: "leased object is gone", do: leasedAndLost, left: []string{"LEASE-STALE lease"}},
+		{name: "lease cannot be read", do: spoiledLease, left: []string{"LEASE-RECORD lease"}},
 	}
 }
 
@@ -113,6 +117,33 @@ func unwanted(t *testing.T, s *sample) {
 			tx.AddTrash(db.Trash{Path: s.named("%-containers/web/settings"), Kind: db.TrashFile, ObjectKind: model.KindContainer, ID: "web", PID: nobody}),
 			tx.AddTrash(db.Trash{Path: s.named("%-containers/web/userdata"), Kind: db.TrashTree, ObjectKind: model.KindContainer, ID: "web", PID: nobody}))
 	})(t, s)
+}
+
+// lease leases an image that has nothing, and returns the UUID of the store.
+func lease(t *testing.T, s *sample) string {
+	t.Helper()
+	store := s.open(t)
+	image, err := store.CreateImage(t.Context(), graph.ImageSpec{ID: "leased"})
+	must(t, err)
+	_, err = store.AddLease(t.Context(), graph.LeaseSpec{ID: "lease", Objects: []model.ID{image.ID}})
+	must(t, err)
+	must(t, store.Close())
+	return store.Info().UUID
+}
+
+// leasedAndLost leases an image, and deletes it behind the back of the store.
+func leasedAndLost(t *testing.T, s *sample) {
+	lease(t, s)
+	records(func(_ *sample, tx *db.Tx) error {
+		_, _, err := tx.DeleteImage("leased")
+		return err
+	})(t, s)
+}
+
+// spoiledLease damages a lease.
+func spoiledLease(t *testing.T, s *sample) {
+	uuid := lease(t, s)
+	dbtest.PutRun(t, filepath.Join(s.run, db.RunFileName), uuid, "leases", "lease", []byte("garbage"))
 }
 
 // unmounted mounts a container, and unmounts it behind the back of the store.
