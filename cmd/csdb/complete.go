@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"strings"
@@ -12,16 +13,17 @@ import (
 	"github.com/csdb/csdb/model"
 )
 
-// completer is an action whose arguments are objects.
+// completer is an action whose arguments are objects or leases.
 type completer interface {
 	// candidates returns what may come after the given arguments.
 	candidates(args []string) candidates
 }
 
-// candidates are what an argument may be: certain words, or an object.
+// candidates are what an argument may be: certain words, an object, or a lease.
 type candidates struct {
-	words []string
-	kinds []model.Kind
+	words  []string
+	kinds  []model.Kind
+	leases bool
 }
 
 // completionTimeout is how long somebody who has pressed a key waits for
@@ -45,8 +47,8 @@ func (p *program) complete(c *urfave.Command, a completer) urfave.BashCompleteFu
 		if p.settings.complete() == nil {
 			s := &session{Env: p.Env, settings: p.settings}
 			s.settings.timeout = completionTimeout
-			_ = s.view(u.Context, func(tx *graph.ReadTx) error {
-				next.words = append(next.words, objectWords(tx, next.kinds)...)
+			_ = s.with(u.Context, func(store *graph.Store) error {
+				next.words = append(next.words, s.wordsOf(u.Context, store, &next)...)
 				return nil
 			})
 		}
@@ -54,6 +56,26 @@ func (p *program) complete(c *urfave.Command, a completer) urfave.BashCompleteFu
 			fmt.Fprintln(p.Stdout, strings.ReplaceAll(word, ":", `\:`))
 		}
 	}
+}
+
+// wordsOf returns what a store has of the candidates.
+func (s *session) wordsOf(ctx context.Context, store *graph.Store, next *candidates) (words []string) {
+	wait, cancel := s.waiting(ctx)
+	defer cancel()
+	if next.leases {
+		all, _ := store.Leases(wait)
+		for _, l := range all {
+			if model.ValidateLeaseID(l.ID) == nil {
+				words = append(words, l.ID)
+			}
+		}
+		return words
+	}
+	_ = store.View(wait, func(tx *graph.ReadTx) error {
+		words = objectWords(tx, next.kinds)
+		return nil
+	})
+	return words
 }
 
 // objectWords returns the names and the abbreviated IDs of objects, as far as
@@ -85,6 +107,10 @@ func (o *ls) candidates(args []string) (next candidates) {
 }
 
 func (o *inspect) candidates([]string) candidates { return candidates{kinds: kindsOr(o.kind)} }
+
+func (o *leaseAdd) candidates([]string) candidates { return candidates{kinds: kindsOr(o.kind)} }
+
+func (o *leaseRemove) candidates([]string) candidates { return candidates{leases: true} }
 
 func (o *refs) candidates(args []string) candidates {
 	if len(args) > 0 {

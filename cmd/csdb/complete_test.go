@@ -10,12 +10,15 @@ import (
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/db/dbtest"
 	"github.com/csdb/csdb/graph"
+	"github.com/csdb/csdb/model"
 )
 
 func TestObjectsAreCompleted(t *testing.T) {
 	s := newSample(t)
 	store := s.open(t)
 	_, err := store.AddNames(t.Context(), jobCtr, "two words", "$(touch x)", "-flag", "two\nlines", "a:b")
+	must(t, err)
+	_, err = store.AddLease(t.Context(), graph.LeaseSpec{ID: "nightly", Objects: []model.ID{jobCtr}})
 	must(t, err)
 	must(t, store.Close())
 	images := `docker.io/library/app\:1 app\:latest a44001ffffff tool\:2 7001a1ffffff`
@@ -31,6 +34,10 @@ func TestObjectsAreCompleted(t *testing.T) {
 		{"ls web", all},
 		{"refs", all},
 		{"refs web", ""},
+		{"lease add", all},
+		{"lease add web --kind image", all},
+		{"lease remove", "nightly"},
+		{"lease rm nightly", "nightly"},
 		{"tree", all},
 		{"tree web", ""},
 	} {

@@ -27,7 +27,7 @@ said at the end. Buckets, keys and values are described in the documentation
 of package db.
 
 With --file they work on any database file, such as a backup.`,
-	}, arity{0, -1}, &noCommand{})
+	}, arity{0, -1}, &noCommand{group: "db"})
 	c.Flags = nil
 	for _, sub := range []*urfave.Command{
 		p.dbBucketsCommand(), p.dbGetCommand(), p.dbDumpCommand(), p.dbLoadCommand(), p.dbPagesCommand(), p.dbStatsCommand(), p.dbRollbackCommand(),
@@ -35,18 +35,18 @@ With --file they work on any database file, such as a backup.`,
 		sub.CustomHelpTemplate = strings.ReplaceAll(commandHelp, "{{.Name}}", "db {{.Name}}")
 		c.Subcommands = append(c.Subcommands, sub)
 	}
-	c.CustomHelpTemplate = dbHelp
+	c.CustomHelpTemplate = groupHelp
 	return c
 }
 
-// noCommand is what is done if the command behind "db" is missing.
-type noCommand struct{}
+// noCommand is what is done if the command behind the name of a group is missing.
+type noCommand struct{ group string }
 
-func (*noCommand) run(_ context.Context, _ *session, args []string) error {
+func (o *noCommand) run(_ context.Context, _ *session, args []string) error {
 	if len(args) > 0 {
-		return &usageError{command: "db", err: fmt.Errorf("there is no command %q", "db "+args[0])}
+		return &usageError{command: o.group, err: fmt.Errorf("there is no command %q", o.group+" "+args[0])}
 	}
-	return &usageError{command: "db", err: errors.New("a command is missing")}
+	return &usageError{command: o.group, err: errors.New("a command is missing")}
 }
 
 // look are the flags of commands that read a database file.

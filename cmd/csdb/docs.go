@@ -92,14 +92,14 @@ const manualTemplate = `# NAME
 {{flag .}}
 {{end}}
 # COMMANDS
-{{range .VisibleCommands}}
+{{range .VisibleCommands}}{{$group := .Name}}
 ## {{.Name}}{{if .ArgsUsage}} {{.ArgsUsage}}{{end}}
 
 {{prose .Description}}
 {{range .VisibleFlags}}
 {{flag .}}
 {{end}}{{range .Subcommands}}
-### db {{.Name}}{{if .ArgsUsage}} {{.ArgsUsage}}{{end}}
+### {{$group}} {{.Name}}{{if .ArgsUsage}} {{.ArgsUsage}}{{end}}
 
 {{prose .Description}}
 {{range .VisibleFlags}}

@@ -38,6 +38,9 @@ func since(now, t time.Time) string {
 	return units.HumanDuration(now.Sub(t)) + " ago"
 }
 
+// until says how long after now t is.
+func until(now, t time.Time) string { return "in " + units.HumanDuration(t.Sub(now)) }
+
 // maxNames is how many columns names may take in a table.
 const maxNames = 60
 

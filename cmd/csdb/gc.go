@@ -43,7 +43,9 @@ it begins, so the time may be longer than it is given, never shorter.
 With --keep-last, only so many images remain besides those that are in use;
 without --unused-for, none is deleted that was used in the last 24 hours. Names
 given with --keep are spared; they may be patterns (path.Match of Go, in which
-* does not match a slash). What is mounted is spared too.
+* does not match a slash). What is mounted is spared too, and so is what is leased
+("csdb lease"); the output says which leases have saved something. Leases that
+have expired are removed.
 
 Examples:
 
@@ -124,6 +126,12 @@ func (s *session) writeCollected(c *graph.Collected, dryRun bool) {
 			why = "what a deletion left over"
 		}
 		fmt.Fprintf(s.Stdout, "%s %s, %s: %s\n", done, clean(d.Path), why, humanSize(d.Size))
+	}
+	for _, o := range c.Leased {
+		fmt.Fprintf(s.Stdout, "left %s: %s\n", describeBrief(&brief{Kind: o.Kind, ID: o.ID, Names: o.Names}), s.describeLease(&o.Lease))
+	}
+	for _, id := range c.Expired {
+		fmt.Fprintf(s.Stdout, "%s lease %s, which has expired\n", done, clean(id))
 	}
 	for _, path := range c.Busy {
 		fmt.Fprintf(s.Stdout, "left %s: a program is at work there\n", clean(path))

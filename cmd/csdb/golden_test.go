@@ -8,12 +8,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/db/dbtest"
 	"github.com/csdb/csdb/graph"
+	"github.com/csdb/csdb/model"
 )
 
 var update = flag.Bool("update", false, "rewrite the files in testdata")
@@ -99,12 +101,40 @@ func transcripts() []transcript {
 			must(t, store.DeleteContainer(t.Context(), jobCtr))
 			_, err := store.CreateLayer(t.Context(), graph.LayerSpec{ID: "orphan", Parent: sideLayer})
 			must(t, err)
+			_, err = store.AddLease(t.Context(), graph.LeaseSpec{ID: "old", Objects: []model.ID{toolImage}, For: time.Hour})
+			must(t, err)
 			must(t, store.Close())
 		}, lines: []string{
 			"gc --dry-run", "gc --json", "gc", "gc --unused-for 100h", "gc --keep-last 0", "gc --unused-for 1h --keep tool:2 --dry-run", "gc --keep-last 2 --unused-for 1h -n",
 			"gc --unused-for 1h --dry-run --json", "gc --unused-for 1h", "ls -q", "fsck",
 			"gc --keep x", "gc --unused-for -1h", "gc --keep-last -1", "gc --unused-for 1h --keep [", "gc all", "--driver overlay gc",
 		}},
+		{name: "lease", prepare: func(t *testing.T, s *sample) {
+			store := s.open(t)
+			must(t, store.DeleteContainer(t.Context(), jobCtr))
+			_, err := store.CreateLayer(t.Context(), graph.LayerSpec{ID: "orphan"})
+			must(t, err)
+			_, err = store.AddLease(t.Context(), graph.LeaseSpec{ID: "old", Objects: []model.ID{toolImage}, For: time.Hour})
+			must(t, err)
+			must(t, store.Close())
+		}, lines: []string{
+			"lease", "lease --help", "lease add --help", "lease nothing", "lease list", "lease ls --json", "info", "refs tool:2", "lease add", "lease add nobody", "lease remove nobody",
+			"lease add --id app --reason nightly app:latest", "lease add --json --id tool --for 2h tool:2 base-layer", "lease add --id mid --for 3h 1a7e02 orphan", "lease add --id job --kind container web", "lease add --id own --for 72h 3eb01a",
+			"lease add --id app tool:2", "lease add --id ../x tool:2", "lease add --for 0 tool:2", "lease add --for -1h tool:2", "lease add --for 10000h tool:2", "lease add --kind volume tool:2", "lease add --id x tool:2 nobody",
+			"lease list", "lease list --json", "lease list x", "info", "--json info",
+			"refs tool:2", "refs --json tool:2", "refs app:latest", "refs web", "refs orphan", "refs 1a7e03", "inspect --format {{range.Leases}}{{.ID}}:{{.Reason}};{{end}} app:latest tool:2 base-layer job", "inspect orphan",
+			"gc --dry-run --unused-for 0", "gc --dry-run --unused-for 0 --json", "gc --unused-for 0", "fsck",
+			"lease remove own nobody app", "lease rm --json mid", "lease remove tool", "refs tool:2", "gc --unused-for 0", "lease list", "lease remove job", "--driver overlay lease add web", "--driver overlay lease list",
+		}},
+		{name: "lease-damaged", prepare: func(t *testing.T, s *sample) {
+			store := s.open(t)
+			for _, id := range []string{"bad", "good"} {
+				_, err := store.AddLease(t.Context(), graph.LeaseSpec{ID: id, Objects: []model.ID{toolImage}})
+				must(t, err)
+			}
+			must(t, store.Close())
+			dbtest.PutRun(t, filepath.Join(s.runRoot, db.RunFileName), store.Info().UUID, "leases", "bad", []byte("garbage"))
+		}, lines: []string{"lease list", "lease list --json", "info", "refs tool:2", "gc", "gc --unused-for 0", "fsck", "lease remove bad", "lease list"}},
 		{name: "compact", lines: []string{"compact", "compact --if-free 90", "--json compact", "compact --if-free 101", "compact now", "--driver overlay compact", "fsck", "log -n 1"}},
 		{name: "db", lines: []string{
 			"db", "db --help", "db get --help", "db nothing", "db get", "db get store", "db --nonsense", "db get --nonsense x y",

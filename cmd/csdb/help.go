@@ -5,7 +5,7 @@ const description = `
 csdb shows what is in a container store and checks whether everything is
 whole. That needs no graph driver and no right to write, so it works on a store
 that is in use, on a copy, and on a medium that can only be read. Only repair,
-restore, rescue, compact, gc and db change anything, and say what. Objects are named by their ID, the beginning of it, or a name.
+restore, rescue, compact, gc, lease and db change anything, and say what. Objects are named by their ID, the beginning of it, or a name.
 
 Exit statuses:
 
@@ -51,7 +51,8 @@ Flags:
   {{.}}{{end}}
 {{end}}`
 
-const dbHelp = `csdb {{.Name}} - {{.Usage}}
+// groupHelp is commandHelp for a command that has commands of its own.
+const groupHelp = `csdb {{.Name}} - {{.Usage}}
 
 usage: csdb [flags] {{.Name}} command [flags] [arguments]
 

@@ -21,7 +21,7 @@ func (p *program) infoCommand() *urfave.Command {
 		Name: "info", Usage: "describe the store and its database",
 		Description: `
 Shows what the store is, how large its database is, and how much is in it. All
-numbers come from the database; nothing is measured.
+numbers come from the databases; nothing is measured.
 
 Examples:
 
@@ -41,6 +41,8 @@ type storeInfo struct {
 	RunRoot  string    `json:"run-root"`
 	Database fileInfo  `json:"database"`
 	Usage    *db.Usage `json:"usage"`
+	// Leases is how many leases have not expired, as far as the run root tells.
+	Leases int `json:"leases"`
 	// Last is the last entry of the journal.
 	Last *db.JournalEntry `json:"last-change"`
 }
@@ -60,6 +62,9 @@ func (o *info) run(ctx context.Context, s *session, _ []string) error {
 	var damaged damages
 	err := s.with(ctx, func(store *graph.Store) error {
 		value.describe(store)
+		if err := value.countLeases(ctx, s, store, &damaged); err != nil {
+			return err
+		}
 		wait, cancel := s.waiting(ctx)
 		defer cancel()
 		return store.View(wait, func(tx *graph.ReadTx) error { return value.load(tx, &damaged) })
@@ -83,6 +88,12 @@ func (v *storeInfo) describe(store *graph.Store) {
 	about := store.Info()
 	v.UUID, v.Created, v.Driver, v.Features = about.UUID, about.Created, about.Driver, list(about.Features)
 	v.Root = store.Root()
+}
+
+// countLeases adds how many leases there are.
+func (v *storeInfo) countLeases(ctx context.Context, s *session, store *graph.Store, damaged *damages) (err error) {
+	_, v.Leases, err = s.leases(ctx, store)
+	return damaged.note(err)
 }
 
 // load adds what a transaction sees.
@@ -146,6 +157,9 @@ func (s *session) facts(v *storeInfo) (facts []page.Line) {
 		line("Containers", "%d", u.Containers)
 		line("Data items", "%d with %s", u.DataItems, humanSize(u.DataBytes))
 		line("Tar-splits", "%s", humanSize(u.TarSplitBytes))
+	}
+	if v.Leases > 0 {
+		line("Leases", "%d", v.Leases)
 	}
 	if v.Last != nil {
 		line("Last change", "%s by %s: %s", s.ago(v.Last.Time), author(v.Last), changes(v.Last)[0])

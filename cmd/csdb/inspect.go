@@ -21,16 +21,16 @@ func (p *program) inspectCommand() *urfave.Command {
 		Description: `
 Shows, as JSON, the records of layers, images and containers, their data items
 with the files that they are in, what they lie on and what uses them, their
-sizes in bytes, and whether they are mounted. A REF is an ID, the beginning of
-one, or a name; layers are tried first, then images, then containers. It may
-also be a digest, of a layer's diff, of that as it was received, of a layer's
-table of contents, or of an image: all that have it are shown. The result is a
-list, in the order of the REFs.
+sizes in bytes, and whether they are mounted or leased. A REF is an ID, the
+beginning of one, or a name; layers are tried first, then images, then
+containers. It may also be a digest, of a layer's diff, of that as it was
+received, of a layer's table of contents, or of an image: all that have it are
+shown. The result is a list, in the order of the REFs.
 
 With --format, what a Go template makes of each object takes one line. All have
 the fields .Kind .ID .Names .Created .Metadata .Flags .Data .Size .UIDMap
 .GIDMap .UsedBy, and, of which those that do not apply are empty, .Layer .Image
-.Container .Mount. In them are
+.Container .Mount .Leases. In them are
 
   .Size        .Own .Shared .Unique
   .Data        of each .Key .File .Digest .Size .ManifestDigest
@@ -43,6 +43,7 @@ the fields .Kind .ID .Names .Created .Metadata .Flags .Data .Size .UIDMap
                .NamesHistory
   .Container   .Image .Layer .Layers
   .Mount       .Path .Count .Since .Mounted
+  .Leases      of each .ID .Objects .Reason .PID .Command .Since .Expires
 
 ` + formatHelp + `
 
@@ -77,10 +78,15 @@ func (o *inspect) run(ctx context.Context, s *session, refs []string) error {
 			return err
 		}
 		mounts, err := s.mounts(ctx, store.Info().UUID)
+		if err != nil {
+			return err
+		}
+		leased, _, err := s.leases(ctx, store)
 		for _, about := range l.found {
 			about.noteMount(mounts)
+			about.Leases = leased[model.NewID(about.Kind, about.ID)]
 		}
-		return err
+		return l.damaged.note(err)
 	})
 	if err != nil {
 		return err

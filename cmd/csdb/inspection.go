@@ -36,6 +36,9 @@ type inspection struct {
 	UsedBy usedBy `json:"used-by"`
 	// Mount is missing if nothing is mounted, as far as the run root tells.
 	Mount *mountState `json:"mount,omitempty"`
+	// Leases are those that keep it from being deleted, as far as the run root
+	// tells.
+	Leases []graph.Lease `json:"leases,omitempty"`
 }
 
 // dataItem is a data item, or the tar-split of a layer.

@@ -68,7 +68,7 @@ func (p *program) commands() []*urfave.Command {
 	return []*urfave.Command{
 		p.infoCommand(), p.lsCommand(), p.inspectCommand(), p.refsCommand(), p.treeCommand(), p.duCommand(), p.logCommand(),
 		p.fsckCommand(), p.reportCommand(), p.repairCommand(), p.backupCommand(), p.restoreCommand(), p.rescueCommand(), p.compactCommand(), p.gcCommand(),
-		p.dbCommand(),
+		p.leaseCommand(), p.dbCommand(),
 		p.completionCommand(), p.docsCommand(),
 	}
 }

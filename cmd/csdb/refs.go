@@ -22,7 +22,8 @@ Shows everything that uses an object: what lies directly on it, and the images
 and containers that need it because of that. Then it shows what the object
 itself keeps: its data items and its layers, and which of them nothing else
 needs. The end says whether the object can be deleted; if not, what stands in
-the way, and if so, which layers go with it and how much that frees.
+the way, leases included, and if so, which layers go with it and how much that
+frees.
 
 A REF is an ID, the beginning of one, or a name; layers are tried first, then
 images, then containers.
@@ -44,8 +45,11 @@ type references struct {
 	UsedBy []user `json:"used-by"`
 	Keeps  kept   `json:"keeps"`
 	// Mount is missing if nothing is mounted, as far as the run root tells.
-	Mount    *mountState `json:"mount,omitempty"`
-	Deletion deletion    `json:"deletion"`
+	Mount *mountState `json:"mount,omitempty"`
+	// Leases are those that keep the object, or a container's own layer, from
+	// being deleted.
+	Leases   []graph.Lease `json:"leases"`
+	Deletion deletion      `json:"deletion"`
 }
 
 // brief names an object.
@@ -83,6 +87,8 @@ type keptItem struct {
 	Size  int64    `json:"size"` // or model.SizeUnknown
 	// Shared tells that something else needs it too.
 	Shared bool `json:"shared"`
+	// Leased tells that it is a layer which stays because of a lease.
+	Leased bool `json:"leased,omitempty"`
 }
 
 // deletion says what a deletion would do.
@@ -105,12 +111,16 @@ func (o *refs) run(ctx context.Context, s *session, args []string) error {
 		wait, cancel := s.waiting(ctx)
 		defer cancel()
 		var layer model.LayerID
-		err := store.View(wait, func(tx *graph.ReadTx) error {
+		leased, _, err := s.leases(ctx, store)
+		if err := damaged.note(err); err != nil {
+			return err
+		}
+		err = store.View(wait, func(tx *graph.ReadTx) error {
 			id, err := tx.Find(args[0], kinds...)
 			if err != nil {
 				return err
 			}
-			v := &viewer{tx: tx, damaged: &damaged}
+			v := &viewer{tx: tx, damaged: &damaged, leased: leased}
 			about, layer, err = v.references(id)
 			return err
 		})
@@ -138,7 +148,7 @@ func (o *refs) run(ctx context.Context, s *session, args []string) error {
 // conclude says what a deletion would do, from all that is known.
 func (r *references) conclude() {
 	r.Deletion = deletion{Layers: []model.LayerID{}}
-	if slices.ContainsFunc(r.UsedBy, func(u user) bool { return u.Blocks }) {
+	if len(r.Leases) > 0 || slices.ContainsFunc(r.UsedBy, func(u user) bool { return u.Blocks }) {
 		return
 	}
 	r.Deletion.Possible = true
@@ -146,7 +156,7 @@ func (r *references) conclude() {
 		r.Deletion.Frees += item.Size
 	}
 	for i, l := range r.Keeps.Layers {
-		goes := !l.Shared
+		goes := !l.Shared && !l.Leased
 		if r.Kind != model.KindImage {
 			goes = i == 0 // a container's own layer, or the layer itself
 		}
@@ -178,7 +188,10 @@ func (s *session) writeReferences(r *references) {
 	}
 	for _, l := range r.Keeps.Layers {
 		needed := "not needed otherwise"
-		if l.Shared {
+		switch {
+		case l.Leased:
+			needed = "leased"
+		case l.Shared:
 			needed = "needed by others too"
 		}
 		line("%s  %s, %s", describeBrief(&brief{Kind: model.KindLayer, ID: l.ID, Names: l.Names}), humanSize(l.Size), needed)
@@ -206,6 +219,9 @@ func (s *session) writeDeletion(r *references) {
 		if u.Blocks {
 			fmt.Fprintf(s.Stdout, "  %s\n", describeBrief(&u.brief))
 		}
+	}
+	for i := range r.Leases {
+		fmt.Fprintf(s.Stdout, "  %s\n", s.describeLease(&r.Leases[i]))
 	}
 }
 

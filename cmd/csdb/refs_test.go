@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -125,4 +126,33 @@ func (s *sample) addVariant(t testing.TB, image model.ImageID, layer model.Layer
 		})
 		return err
 	}))
+}
+
+func TestRefsForetellsDeletionsBesideLeases(t *testing.T) {
+	s := newSample(t)
+	store := s.open(t)
+	defer store.Close()
+	ctx := t.Context()
+	must(t, store.DeleteContainer(ctx, webCtr))
+	_, err := store.AddLease(ctx, graph.LeaseSpec{ID: "mid", Objects: []model.ID{midLayers()[1]}, For: 4 * time.Hour})
+	must(t, err)
+	_, err = store.AddLease(ctx, graph.LeaseSpec{ID: "own", Objects: []model.ID{model.LayerID(id("70b1a7"))}, For: 4 * time.Hour})
+	must(t, err)
+	about := s.refsOf(t, string(jobCtr))
+	if err := store.DeleteContainer(ctx, jobCtr); !errors.Is(err, model.ErrLeased) || about.Deletion.Possible || len(about.Leases) != 1 || about.Leases[0].ID != "own" {
+		t.Errorf("container: %v, and refs said %+v", err, about)
+	}
+	about = s.refsOf(t, string(appImage))
+	var gone []model.LayerID
+	foretold(t, store, &about, func() (err error) {
+		gone, err = store.DeleteImage(ctx, appImage)
+		return err
+	})
+	if diff := cmp.Diff(gone, about.Deletion.Layers); diff != "" || len(gone) != 1 {
+		t.Errorf("image: %s", diff)
+	}
+	about = s.refsOf(t, string(midLayers()[1]))
+	if err := store.DeleteLayer(ctx, midLayers()[1]); !errors.Is(err, model.ErrLeased) || about.Deletion.Possible {
+		t.Errorf("layer: %v, and refs said %+v", err, about)
+	}
 }

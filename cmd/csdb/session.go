@@ -36,7 +36,7 @@ func (s *session) waiting(ctx context.Context) (context.Context, context.CancelF
 func (s *session) with(ctx context.Context, use func(*graph.Store) error) (err error) {
 	wait, cancel := s.waiting(ctx)
 	defer cancel()
-	store, err := graph.Open(wait, graph.Options{Root: s.settings.root, ReadOnly: true})
+	store, err := graph.Open(wait, graph.Options{Root: s.settings.root, RunRoot: s.settings.runRoot, ReadOnly: true, Now: s.Now})
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !errors.Is(err, model.ErrCorrupt):
 		return fmt.Errorf("%w in %s: %w", errNoStore, s.settings.root, err)

@@ -38,6 +38,9 @@ func (s *session) survey(ctx context.Context, checked *fsck.Report, damaged *dam
 	v := survey{session: s, info: storeInfo{RunRoot: s.settings.runRoot}, forest: &forest{}}
 	err := s.with(ctx, func(store *graph.Store) error {
 		v.info.describe(store)
+		if err := v.info.countLeases(ctx, s, store, damaged); err != nil {
+			return err
+		}
 		wait, cancel := s.waiting(ctx)
 		defer cancel()
 		return store.View(wait, func(tx *graph.ReadTx) error { return v.load(ctx, tx, damaged) })

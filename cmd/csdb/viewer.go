@@ -13,6 +13,7 @@ import (
 type viewer struct {
 	tx      *graph.ReadTx
 	damaged *damages
+	leased  leases
 }
 
 // What an object can be to its users.
@@ -27,7 +28,7 @@ const (
 // references finds out about an object, and returns the layer that is mounted
 // when it is.
 func (v *viewer) references(id model.ID) (*references, model.LayerID, error) {
-	about := &references{UsedBy: []user{}}
+	about := &references{UsedBy: []user{}, Leases: append([]graph.Lease{}, v.leased[id]...)}
 	var err error
 	if about.brief, err = v.brief(id); err != nil {
 		return nil, "", err
@@ -96,6 +97,7 @@ func (v *viewer) container(about *references, id model.ContainerID) (tops []mode
 		}
 		about.Keeps.Image = &image
 	}
+	about.Leases = append(about.Leases, v.leased[c.Layer]...)
 	return []model.LayerID{c.Layer}, nil
 }
 
@@ -190,7 +192,8 @@ func (v *viewer) keep(about *references, id model.ID, tops []model.LayerID) erro
 		if err != nil {
 			return err
 		}
-		item.Shared, alone[layer] = shared, !shared
+		item.Shared, item.Leased = shared, len(v.leased[layer]) > 0
+		alone[layer] = !item.Shared && !item.Leased
 		about.Keeps.Layers = append(about.Keeps.Layers, item)
 	}
 	return nil

@@ -52,7 +52,7 @@ func (s *session) store(ctx context.Context, use func(*graph.Store) error) (err 
 	}
 	wait, cancel := s.waiting(ctx)
 	defer cancel()
-	store, err := graph.Open(wait, graph.Options{Root: s.settings.root, RunRoot: s.settings.runRoot, Driver: s.settings.driver})
+	store, err := graph.Open(wait, graph.Options{Root: s.settings.root, RunRoot: s.settings.runRoot, Driver: s.settings.driver, Now: s.Now})
 	if err != nil {
 		return err
 	}
