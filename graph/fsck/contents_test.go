@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/db/dbtest"
 	"github.com/csdb/csdb/graph"
 	"github.com/csdb/csdb/graph/fsck"
@@ -85,7 +86,22 @@ func deepDamage() []damage {
 				return bytes.ReplaceAll(content, []byte{0x19, 0x0a, 0x00}, []byte{0x19, 0x0a, 0x01}) // 2560 in CBOR
 			})
 		}), want: []string{"damage LAYER-CONTENT top"}},
+		{name: "whole layer in quarantine", do: marked("top"), want: []string{"repairable DAMAGE-MARK top"}},
+		{name: "damaged layer in quarantine", do: func(t *testing.T, s *sample) {
+			marked("top")(t, s)
+			damageLayer("top", "etc/top")(t, s)
+		}, want: []string{"damage LAYER-CONTENT top"}},
 		{name: "nothing", do: func(*testing.T, *sample) {}},
+	}
+}
+
+// marked puts a layer in quarantine.
+func marked(layer model.LayerID) func(*testing.T, *sample) {
+	return func(t *testing.T, s *sample) {
+		database, err := db.Open(t.Context(), s.root, db.Options{})
+		must(t, err)
+		defer database.Close()
+		must(t, database.Update(t.Context(), func(tx *db.Tx) error { return tx.SetLayerDamage(layer, "LAYER-CONTENT") }))
 	}
 }
 
