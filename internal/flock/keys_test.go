@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/csdb/csdb/internal/flock"
+	"github.com/csdb/csdb/internal/testutil"
 	"github.com/csdb/csdb/model"
 )
 
@@ -46,21 +47,20 @@ func TestKeyLockWaitsAndCanBeGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	if _, err := keys.Lock(ctx, "k", flock.Exclusive); !errors.Is(err, model.ErrBusy) {
-		t.Fatalf("got %v", err)
-	}
-	done := make(chan error, 1)
-	go func() {
-		lock, err := keys.Lock(t.Context(), "k", flock.Exclusive)
+	lock := func(ctx context.Context) error {
+		lock, err := keys.Lock(ctx, "k", flock.Exclusive)
 		if err == nil {
 			lock.Unlock()
 		}
-		done <- err
-	}()
+		return err
+	}
+	if err := testutil.GiveUp(t, "flock.(*Queue).take", lock); !errors.Is(err, model.ErrBusy) {
+		t.Fatalf("got %v", err)
+	}
+	waiting := testutil.Start(func() error { return lock(t.Context()) })
+	waiting.AwaitWait(t, "flock.(*Queue).take")
 	held.Unlock()
-	if err := <-done; err != nil {
+	if err := waiting.Result(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -72,23 +72,23 @@ func TestAbandonedKeyWaitsDoNotPileUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	lock := func(ctx context.Context) error { _, err := keys.Lock(ctx, "k", flock.Exclusive); return err }
 	giveUp := func() {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		if _, err := keys.Lock(ctx, "k", flock.Exclusive); !errors.Is(err, context.DeadlineExceeded) {
+		if err := lock(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}
 	}
-	giveUp()
+	// From here on there is one attempt that goes on.
+	if err := testutil.GiveUp(t, "flock.(*Queue).take", lock); !errors.Is(err, model.ErrBusy) {
+		t.Fatal(err)
+	}
 	before := runtime.NumGoroutine()
-	const rounds = 50
-	for range rounds {
+	for range 50 {
 		giveUp()
 	}
-	// The last one may not have come to its end yet.
-	if more := runtime.NumGoroutine() - before; more > rounds/10 {
-		t.Errorf("%d goroutines more", more)
-	}
+	testutil.Eventually(t, "no more goroutines than before", func() bool { return runtime.NumGoroutine() <= before })
 	held.Unlock()
 	if held, err = keys.Lock(t.Context(), "k", flock.Exclusive); err != nil {
 		t.Fatal(err)

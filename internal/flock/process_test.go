@@ -61,9 +61,7 @@ func TestLockOfAProcessThatIsKilledIsFree(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := openRW(t, path)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	err := l.Acquire(ctx, flock.Shared, alone())
+	err := givesUp(t, l, flock.Shared)
 	busy, ok := errors.AsType[*flock.BusyError](err)
 	if !ok || len(busy.Holders) != 1 || busy.Holders[0].PID != child.Process.Pid || busy.Holders[0].Command == "" {
 		t.Fatalf("the stopped process is not named: %v", err)
@@ -72,7 +70,7 @@ func TestLockOfAProcessThatIsKilledIsFree(t *testing.T) {
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-waiting; err != nil {
+	if err := waiting.Result(); err != nil {
 		t.Fatal(err)
 	}
 }

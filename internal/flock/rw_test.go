@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/internal/flock"
+	"github.com/csdb/csdb/internal/testutil"
 	"github.com/csdb/csdb/model"
 )
 
@@ -46,17 +48,43 @@ func acquire(t *testing.T, l *flock.RW, mode flock.Mode) {
 	}
 }
 
-// waits starts an Acquire and checks that it does not come through.
-func waits(ctx context.Context, t *testing.T, l *flock.RW, mode flock.Mode) <-chan error {
+// waits starts an Acquire and returns when it stands in the kernel's queue.
+func waits(ctx context.Context, t *testing.T, l *flock.RW, mode flock.Mode) *testutil.Call {
 	t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- l.Acquire(ctx, mode, alone()) }()
-	select {
-	case err := <-done:
-		t.Fatalf("acquired, or failed at once: %v", err)
-	case <-time.After(20 * time.Millisecond):
-	}
-	return done
+	c := testutil.Start(func() error { return l.Acquire(ctx, mode, alone()) })
+	c.AwaitWait(t, "flock.(*Queue).take")
+	awaitQueue(t)
+	return c
+}
+
+// givesUp starts an Acquire, ends its context when it waits, and returns its
+// error.
+func givesUp(t *testing.T, l *flock.RW, mode flock.Mode) error {
+	t.Helper()
+	return testutil.GiveUp(t, "flock.(*Queue).take", func(ctx context.Context) error { return l.Acquire(ctx, mode, alone()) })
+}
+
+// awaitQueue waits until every attempt of this process to take a lock of
+// flock(2) stands in the kernel's queue: who stands in front of whom depends on
+// that.
+func awaitQueue(t *testing.T) {
+	t.Helper()
+	own := strconv.Itoa(os.Getpid())
+	testutil.Eventually(t, "the kernel has queued all attempts", func() bool {
+		buf := make([]byte, 1<<20)
+		attempts := strings.Count(string(buf[:runtime.Stack(buf, true)]), "\ngithub.com/csdb/csdb/internal/flock.(*Queue).take.func")
+		locks, err := os.ReadFile("/proc/locks")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(locks)) {
+			// As in "1: -> FLOCK  ADVISORY  WRITE 1234 fe:00:567 0 EOF".
+			if fields := strings.Fields(line); len(fields) > 5 && fields[1] == "->" && fields[5] == own {
+				attempts--
+			}
+		}
+		return attempts <= 0
+	})
 }
 
 func TestReadersShareAndWritersExclude(t *testing.T) {
@@ -68,12 +96,12 @@ func TestReadersShareAndWritersExclude(t *testing.T) {
 	done := waits(t.Context(), t, writer, flock.Exclusive)
 	reader.Release()
 	other.Release()
-	if err := <-done; err != nil {
+	if err := done.Result(); err != nil {
 		t.Fatal(err)
 	}
 	done = waits(t.Context(), t, reader, flock.Shared)
 	writer.Release()
-	if err := <-done; err != nil {
+	if err := done.Result(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -86,16 +114,13 @@ func TestReaderStaysBehindWaitingWriter(t *testing.T) {
 	writing := waits(t.Context(), t, writer, flock.Exclusive)
 	reading := waits(t.Context(), t, late, flock.Shared)
 	first.Release()
-	if err := <-writing; err != nil {
+	if err := writing.Result(); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case err := <-reading:
-		t.Fatalf("a reader passed the writer: %v", err)
-	case <-time.After(20 * time.Millisecond):
-	}
+	// By now the reader waits for the writer alone.
+	reading.AwaitWait(t, "flock.(*Queue).take")
 	writer.Release()
-	if err := <-reading; err != nil {
+	if err := reading.Result(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -123,7 +148,7 @@ func TestOverlappingReadersDoNotStarveWriter(t *testing.T) {
 		})
 	}
 	writer := openRW(t, path)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for range 20 {
 		if err := writer.Acquire(ctx, flock.Exclusive, alone()); err != nil {
@@ -141,9 +166,7 @@ func TestWaitEndsWithContextAndNamesHolder(t *testing.T) {
 	holder, waiter := openRW(t, path), openRW(t, path)
 	acquire(t, holder, flock.Exclusive)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	err := waiter.Acquire(ctx, flock.Shared, alone())
+	err := givesUp(t, waiter, flock.Shared)
 	if !errors.Is(err, model.ErrBusy) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("got %v", err)
 	}
@@ -164,7 +187,7 @@ func TestCustomCauseIsStillBusy(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	done := waits(ctx, t, waiter, flock.Exclusive)
 	cancel(why)
-	if err := <-done; !errors.Is(err, model.ErrBusy) || !errors.Is(err, why) {
+	if err := done.Result(); !errors.Is(err, model.ErrBusy) || !errors.Is(err, why) {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -177,25 +200,25 @@ func TestAbandonedWaitLeavesNothingBehind(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "lock")
 			holder, between, waiter := openRW(t, path), openRW(t, path), openRW(t, path)
 			acquire(t, holder, flock.Exclusive)
-			var blocked <-chan error
+			var blocked *testutil.Call
 			if name == "in front of the turnstile" {
 				blocked = waits(t.Context(), t, between, flock.Exclusive)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			abandoned := waits(ctx, t, waiter, flock.Exclusive)
 			cancel()
-			if err := <-abandoned; !errors.Is(err, context.Canceled) {
+			if err := abandoned.Result(); !errors.Is(err, context.Canceled) {
 				t.Fatal(err)
 			}
 			again := waits(t.Context(), t, waiter, flock.Shared)
 			holder.Release()
 			if blocked != nil {
-				if err := <-blocked; err != nil {
+				if err := blocked.Result(); err != nil {
 					t.Fatal(err)
 				}
 				between.Release()
 			}
-			if err := <-again; err != nil {
+			if err := again.Result(); err != nil {
 				t.Fatal(err)
 			}
 			waiter.Release()
@@ -213,10 +236,10 @@ func TestWriterThatGaveUpLetsReadersPass(t *testing.T) {
 	writing := waits(ctx, t, writer, flock.Exclusive)
 	reading := waits(t.Context(), t, late, flock.Shared)
 	cancel()
-	if err := <-writing; !errors.Is(err, model.ErrBusy) {
+	if err := writing.Result(); !errors.Is(err, model.ErrBusy) {
 		t.Fatal(err)
 	}
-	if err := <-reading; err != nil {
+	if err := reading.Result(); err != nil {
 		t.Fatal(err)
 	}
 	// The writer himself may read, too.
@@ -249,18 +272,18 @@ func TestAbandonedWaitsDoNotPileUp(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			giveUp(flock.Shared)
-			giveUp(flock.Exclusive)
+			// From here on each mode has one attempt that goes on.
+			for _, mode := range []flock.Mode{flock.Shared, flock.Exclusive} {
+				if err := givesUp(t, waiter, mode); !errors.Is(err, model.ErrBusy) {
+					t.Fatal(err)
+				}
+			}
 			before := runtime.NumGoroutine()
-			const rounds = 100
-			for range rounds {
+			for range 100 {
 				giveUp(flock.Shared)
 				giveUp(flock.Exclusive)
 			}
-			// The last ones may not have come to their ends yet.
-			if more := runtime.NumGoroutine() - before; more > rounds/10 {
-				t.Errorf("%d goroutines more", more)
-			}
+			testutil.Eventually(t, "no more goroutines than before", func() bool { return runtime.NumGoroutine() <= before })
 			if err := holder.Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -292,7 +315,7 @@ func TestRemovedLockFilesAreReplaced(t *testing.T) {
 	fresh := openRW(t, path)
 	done := waits(t.Context(), t, fresh, flock.Shared)
 	old.Release()
-	if err := <-done; err != nil {
+	if err := done.Result(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -318,15 +341,22 @@ func TestLockFileIsReplacedBesideWhoWaits(t *testing.T) {
 	if err := os.Remove(flock.QueuePath(path)); err != nil {
 		t.Fatal(err)
 	}
-	var both sync.WaitGroup
+	var both []*testutil.Call
+	var ends []context.CancelFunc
 	for range 2 {
-		both.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-			defer cancel()
-			if err := l.Acquire(ctx, flock.Exclusive, alone()); !errors.Is(err, model.ErrBusy) {
-				t.Errorf("got %v", err)
-			}
-		})
+		ctx, end := context.WithCancel(t.Context())
+		both = append(both, testutil.Start(func() error { return l.Acquire(ctx, flock.Exclusive, alone()) }))
+		ends = append(ends, end)
 	}
-	both.Wait()
+	for _, c := range both {
+		c.AwaitWait(t, "flock.(*RW).Acquire")
+	}
+	for _, end := range ends {
+		go end() // in which nothing orders what the two do for the race detector
+	}
+	for _, c := range both {
+		if err := c.Result(); !errors.Is(err, model.ErrBusy) {
+			t.Errorf("got %v", err)
+		}
+	}
 }
