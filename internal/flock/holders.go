@@ -1,6 +1,7 @@
 package flock
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -62,13 +63,13 @@ func Holders(f *os.File) []Holder {
 	if err := unix.Fstat(int(f.Fd()), &stat); err != nil {
 		return nil
 	}
-	text, err := os.ReadFile("/proc/locks")
+	text, err := readLocks()
 	if err != nil {
 		return nil
 	}
 	device := fmt.Sprintf("%02x:%02x", unix.Major(stat.Dev), unix.Minor(stat.Dev))
 	var here, elsewhere []Holder
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		lock, ok := parseLock(line)
 		if !ok || lock.inode != stat.Ino {
 			continue
@@ -85,6 +86,21 @@ func Holders(f *os.File) []Holder {
 		return elsewhere
 	}
 	return here
+}
+
+// readLocks reads /proc/locks with as few calls as possible: whatever is locked
+// or unlocked between two of them moves the place at which the second one goes
+// on, so that a lock that is held all the time may be passed over.
+func readLocks() (string, error) {
+	f, err := os.Open("/proc/locks")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	var text bytes.Buffer
+	text.Grow(1 << 16)
+	_, err = text.ReadFrom(f)
+	return text.String(), err
 }
 
 // heldLock is a lock of flock(2) as /proc/locks shows it.
