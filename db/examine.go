@@ -35,7 +35,8 @@ func Examine(ctx context.Context, wait time.Duration, path string, fn func(*Read
 	}
 	f := newFile(path, nil, false)
 	defer f.close()
-	return report, f.view(waiting, func(h *handle, boltTx *bolt.Tx) error {
+	f.wait = wait // which has not been used up by looking at the pages
+	return report, f.view(ctx, func(h *handle, boltTx *bolt.Tx) error {
 		tx := &ReadTx{}
 		defer tx.end()
 		if err := tx.beginStore(h, boltTx); err != nil {

@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/db/dbtest"
+	"github.com/csdb/csdb/internal/testutil"
 	"github.com/csdb/csdb/model"
 )
 
@@ -76,9 +78,8 @@ func TestExamineKeepsWritersOut(t *testing.T) {
 	}
 	defer database.Close()
 	_, err = db.Examine(t.Context(), 0, filepath.Join(root, db.FileName), func(*db.ReadTx) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		defer cancel()
-		if err := database.Update(ctx, func(*db.Tx) error { return nil }); !errors.Is(err, model.ErrBusy) {
+		err := testutil.GiveUp(t, inQueue, func(ctx context.Context) error { return write(ctx, database) })
+		if !errors.Is(err, model.ErrBusy) {
 			t.Errorf("somebody wrote meanwhile: %v", err)
 		}
 		return nil
@@ -102,6 +103,35 @@ func TestExamineWaitsOnlySoLong(t *testing.T) {
 	if !errors.Is(err, model.ErrBusy) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// slowly is a context that takes two minutes to say that it has not ended.
+type slowly struct {
+	context.Context //nolint:containedctx // It is one itself.
+}
+
+func (slowly) Value(any) any { return nil }
+
+func (s slowly) Err() error {
+	if s.Context.Err() == nil {
+		time.Sleep(2 * time.Minute)
+	}
+	return s.Context.Err()
+}
+
+// What is waited for is others, not the work itself.
+func TestExamineMayTakeLongerThanItWaits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "copy")
+	writeFile(t, path, readFile(t, filepath.Join(twoLayers(t), db.FileName)))
+	synctest.Test(t, func(t *testing.T) {
+		begin, layers := time.Now(), 0
+		_, err := db.Examine(slowly{t.Context()}, time.Minute, path, func(tx *db.ReadTx) error {
+			return tx.EachLayer(func(*model.Layer) error { layers++; return nil })
+		})
+		if took := time.Since(begin); err != nil || layers != 2 || took < 2*time.Minute {
+			t.Errorf("after %v: %d layers, %v", took, layers, err)
+		}
+	})
 }
 
 func TestExamineSaysWhatKeepsItFromReading(t *testing.T) {

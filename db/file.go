@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -31,6 +32,8 @@ type file struct {
 	// foreign is where the lock is waited for that bbolt itself puts on the
 	// file. Only programs that do not know our own lock can be in the way.
 	foreign flock.Queue
+	// wait is how long to wait there; 0 means as long as the context lasts.
+	wait time.Duration
 	// writer admits one writer of this process at a time.
 	writer chan struct{}
 	nested nesting

@@ -46,7 +46,9 @@ const mapSize = 256 << 20
 // lock.
 func (f *file) openHandle(ctx context.Context, mode flock.Mode) (h *handle, err error) {
 	h = &handle{path: f.path, writable: mode == flock.Exclusive, users: 1, mode: mode}
-	h.file, err = f.foreign.Lock(ctx, mode, h.openFile)
+	waiting, cancel := waitAtMost(ctx, f.wait)
+	defer cancel()
+	h.file, err = f.foreign.Lock(waiting, mode, h.openFile)
 	if err != nil {
 		return nil, err
 	}

@@ -35,12 +35,12 @@ type replacement struct {
 }
 
 // waitAtMost returns the context for waiting for others; 0 means as long as ctx
-// lasts.
+// lasts. The cause of its end matches model.ErrBusy.
 func waitAtMost(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
 	if wait <= 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeoutCause(ctx, wait, fmt.Errorf("waited for %v", wait))
+	return context.WithTimeoutCause(ctx, wait, fmt.Errorf("%w: waited for %v", model.ErrBusy, wait))
 }
 
 // newReplacement prepares the replacement of a database. The caller holds its
