@@ -107,12 +107,14 @@ func (s *Store) reapContent(ctx context.Context, t db.Trash, p patience) (lock *
 // lockSoon takes a lock unless somebody keeps it for longer than a moment; then
 // it returns nil.
 func (s *Store) lockSoon(ctx context.Context, key string, p patience, moment time.Duration) (*flock.KeyLock, error) {
-	if p == hastily {
-		return s.keys.TryLock(key, flock.Exclusive)
+	// A moment may pass before there is any waiting, so try first.
+	lock, err := s.keys.TryLock(key, flock.Exclusive)
+	if lock != nil || err != nil || p == hastily {
+		return lock, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, moment)
 	defer cancel()
-	lock, err := s.keys.Lock(ctx, key, flock.Exclusive)
+	lock, err = s.keys.Lock(ctx, key, flock.Exclusive)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, nil //nolint:nilnil // The comment says what nil means.
 	}
