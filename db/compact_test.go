@@ -7,9 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -106,46 +104,24 @@ func TestCompactGoesByTheShareOfFreePages(t *testing.T) {
 // Other processes go on while the database is replaced over and over: nobody
 // loses an update, or sees something old.
 func TestCompactBesideOtherProcesses(t *testing.T) {
-	const processes = 3
 	duration := 2 * time.Second
 	if testing.Short() {
 		duration /= 4
 	}
 	database := dbtest.New(t, db.Options{})
 	update(t, database, addOne)
-	var running sync.WaitGroup
-	var mu sync.Mutex
-	want, compactions := 1, 0
-	for range processes {
-		child := testutil.Child(t, "stress", rootOf(database), duration.String())
-		running.Go(func() {
-			out, err := child.Output()
-			n, errNumber := strconv.Atoi(strings.TrimSpace(string(out)))
-			if err := errors.Join(err, errNumber); err != nil {
-				t.Error(err)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			want += n
-		})
-	}
-	ended := make(chan struct{})
-	go func() { defer close(ended); running.Wait() }()
-	for at := uint64(0); ; compactions++ {
+	others := startStress(t, database, 3)
+	compactions, at := 0, uint64(1)
+	for end := time.Now().Add(duration); compactions < 3 || time.Now().Before(end); compactions++ {
 		compact(t, database, 0)
 		n := counterOf(t, database)
 		if n < at {
 			t.Errorf("counted back from %d to %d", at, n)
 		}
 		at = n
-		select {
-		case <-ended:
-		default:
-			continue
-		}
-		break
 	}
-	if n := counterOf(t, database); n != uint64(want) || compactions < 3 {
+	want := 1 + others.end(t)
+	if n := counterOf(t, database); n != want {
 		t.Errorf("after %d compactions counted to %d instead of %d", compactions, n, want)
 	}
 }
@@ -170,9 +146,10 @@ func TestCompactThatFailsChangesNothing(t *testing.T) {
 	unchanged(err, context.Canceled)
 
 	reader := startHolder(t, "reader", rootOf(database))
-	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err = database.Compact(ctx, db.CompactOptions{})
+	err = testutil.GiveUp(t, inQueue, func(ctx context.Context) error {
+		_, err := database.Compact(ctx, db.CompactOptions{})
+		return err
+	})
 	unchanged(err, model.ErrBusy, context.DeadlineExceeded)
 	reader.letGo(t)
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -98,15 +99,15 @@ func TestProcessesLoseNoUpdate(t *testing.T) {
 }
 
 // stress does all sorts of things with the database args[0] from many
-// goroutines for args[1], and gives up waiting at random. It says how often it
-// has counted.
+// goroutines until its input ends, and gives up waiting at random. It says how
+// often it has counted.
 func stress(ctx context.Context, args []string) error {
-	duration, err := time.ParseDuration(args[1])
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, duration)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
 	database, err := db.Open(context.WithoutCancel(ctx), args[0], db.Options{})
 	if err != nil {
 		return err
@@ -170,34 +171,61 @@ func mustBeLocked(path string, operation int) error {
 	return errors.Join(errors.New("a transaction runs without the lock"), err)
 }
 
+// stressed is a database under stress.
+type stressed struct {
+	inputs  []io.Closer
+	outputs chan string
+}
+
+// startStress starts processes that use a database until end is called.
+func startStress(t *testing.T, database *db.DB, processes int) *stressed {
+	t.Helper()
+	s := &stressed{outputs: make(chan string, processes)}
+	for range processes {
+		child := testutil.Child(t, "stress", rootOf(database))
+		in, err := child.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.inputs = append(s.inputs, in)
+		go func() {
+			out, err := child.Output()
+			if err != nil {
+				t.Error(err)
+			}
+			s.outputs <- strings.TrimSpace(string(out))
+		}()
+	}
+	return s
+}
+
+// end ends the processes and returns how often they have counted.
+func (s *stressed) end(t *testing.T) (sum uint64) {
+	t.Helper()
+	for _, in := range s.inputs {
+		_ = in.Close()
+	}
+	for range s.inputs {
+		n, err := strconv.ParseUint(<-s.outputs, 10, 64)
+		if err != nil {
+			t.Error(err)
+		}
+		sum += n
+	}
+	return sum
+}
+
 func TestStress(t *testing.T) {
-	const processes = 4
 	duration := 2 * time.Second
 	if testing.Short() {
 		duration /= 10
 	}
 	database := dbtest.New(t, db.Options{})
 	update(t, database, addOne)
-	outputs := make(chan string, processes)
-	for range processes {
-		child := testutil.Child(t, "stress", rootOf(database), duration.String())
-		go func() {
-			out, err := child.Output()
-			if err != nil {
-				t.Error(err)
-			}
-			outputs <- string(out)
-		}()
-	}
-	want := 1
-	for range processes {
-		n, err := strconv.Atoi(strings.TrimSpace(<-outputs))
-		if err != nil {
-			t.Error(err)
-		}
-		want += n
-	}
-	if n := counterOf(t, database); n != uint64(want) {
+	processes := startStress(t, database, 4)
+	time.Sleep(duration)
+	want := 1 + processes.end(t)
+	if n := counterOf(t, database); n != want {
 		t.Errorf("counted to %d instead of %d", n, want)
 	}
 }

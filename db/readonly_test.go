@@ -93,13 +93,12 @@ func TestReaderWithoutALockSeesNoHalfTransactions(t *testing.T) {
 	}
 	reader := open(t, root, db.Options{ReadOnly: true}) // before there are lock files
 	h := startHolder(t, "writer", root)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	wantHolder(t, read(ctx, reader), h.Process.Pid, "db.test")
-	waiting := make(chan error, 1)
-	go func() { waiting <- read(t.Context(), reader) }()
+	err := testutil.GiveUp(t, inQueue, func(ctx context.Context) error { return read(ctx, reader) })
+	wantHolder(t, err, h.Process.Pid, "db.test")
+	waiting := testutil.Start(func() error { return read(t.Context(), reader) })
+	waiting.AwaitWait(t, inQueue)
 	h.letGo(t)
-	if err := <-waiting; err != nil {
+	if err := waiting.Result(); err != nil {
 		t.Error(err)
 	}
 	if ids := layerIDs(t, reader); len(ids) != 1 {

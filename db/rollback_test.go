@@ -59,8 +59,8 @@ func TestRollbackRefuses(t *testing.T) {
 		update(t, database, createLayer(model.LayerID(name)))
 	}
 	last := uint64(txID(t, database))
-	rollback := func(txID uint64) error {
-		_, err := db.Rollback(t.Context(), rootOf(database), txID, db.RestoreOptions{Wait: 50 * time.Millisecond})
+	rollback := func(txID uint64, wait time.Duration) error {
+		_, err := db.Rollback(t.Context(), rootOf(database), txID, db.RestoreOptions{Wait: wait})
 		return err
 	}
 	before := readFile(t, database.Path())
@@ -76,9 +76,9 @@ func TestRollbackRefuses(t *testing.T) {
 		}
 	}
 	// Somebody has committed since it was shown.
-	refused(rollback(last-1), model.ErrBusy)
+	refused(rollback(last-1, 0), model.ErrBusy)
 	holder := startHolder(t, "reader", rootOf(database))
-	refused(rollback(last), model.ErrBusy)
+	refused(rollback(last, 50*time.Millisecond), model.ErrBusy)
 	holder.letGo(t)
 
 	// The state before has been written over.
@@ -89,11 +89,11 @@ func TestRollbackRefuses(t *testing.T) {
 	}
 	overwrite(t, database.Path(), harmed)
 	before = harmed
-	refused(rollback(last), model.ErrUnsupported)
+	refused(rollback(last, 0), model.ErrUnsupported)
 	// There is one meta page only.
 	harmed[int(last-1)%2*os.Getpagesize()+20] ^= 1
 	overwrite(t, database.Path(), harmed)
-	refused(rollback(last), model.ErrUnsupported)
+	refused(rollback(last, 0), model.ErrUnsupported)
 }
 
 // metaOf returns the root page that a meta page names.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/internal/testutil"
 	"github.com/csdb/csdb/model"
 )
 
@@ -273,9 +274,9 @@ func TestWaitForTheRunDatabaseEnds(t *testing.T) {
 	root := t.TempDir()
 	run, other := openRun(t, root, "uuid", "boot"), openRun(t, root, "uuid", "boot")
 	err := run.Update(t.Context(), func(*db.RunTx) error {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		err := other.View(ctx, func(*db.RunTx) error { return nil })
+		err := testutil.GiveUp(t, inQueue, func(ctx context.Context) error {
+			return other.View(ctx, func(*db.RunTx) error { return nil })
+		})
 		wantClass(t, err, model.ErrBusy, context.DeadlineExceeded)
 		return nil
 	})

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/db/dbtest"
+	"github.com/csdb/csdb/internal/testutil"
 	"github.com/csdb/csdb/model"
 )
 
@@ -281,37 +281,23 @@ func TestCloseLetsRunningTransactionsEnd(t *testing.T) {
 	database := create(t)
 	root := rootOf(database)
 	other := open(t, root, db.Options{})
-	waiting := make(chan error, 1)
+	var waiting *testutil.Call
 	err := database.Update(t.Context(), func(tx *db.Tx) error {
-		go func() { waiting <- database.Update(t.Context(), createLayer("late")) }()
-		waitForGoroutineIn(t, "(*file).awaitWriter")
+		waiting = testutil.Start(func() error { return database.Update(t.Context(), createLayer("late")) })
+		waiting.AwaitWait(t, behindWriter)
 		database.Close()
 		// The lock is still held.
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		defer cancel()
-		wantClass(t, other.View(ctx, func(*db.ReadTx) error { return nil }), model.ErrBusy)
+		err := testutil.GiveUp(t, inQueue, func(ctx context.Context) error { return read(ctx, other) })
+		wantClass(t, err, model.ErrBusy)
 		return createLayer("kept")(tx)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantClass(t, <-waiting, model.ErrClosed)
+	wantClass(t, waiting.Result(), model.ErrClosed)
 	if diff := cmp.Diff([]model.LayerID{"kept"}, layerIDs(t, other)); diff != "" {
 		t.Error(diff)
 	}
-}
-
-// waitForGoroutineIn waits until some goroutine is in a function.
-func waitForGoroutineIn(t testing.TB, function string) {
-	t.Helper()
-	for range 1000 {
-		buf := make([]byte, 1<<20)
-		if strings.Contains(string(buf[:runtime.Stack(buf, true)]), function) {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	t.Fatalf("no goroutine comes to %s", function)
 }
 
 func TestTwoHandlesOnOneStoreInOneProcess(t *testing.T) {

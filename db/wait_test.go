@@ -3,11 +3,13 @@ package db_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -17,11 +19,18 @@ import (
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/db/dbtest"
 	"github.com/csdb/csdb/internal/flock"
+	"github.com/csdb/csdb/internal/testutil"
 	"github.com/csdb/csdb/model"
 )
 
-// patience is how long a test waits for something that will not come.
-const patience = 50 * time.Millisecond
+// Where those who use a database wait for others, see testutil.GiveUp: for
+// processes, for transactions of this process that have it open in another mode,
+// and for writers of this process.
+const (
+	inQueue      = "flock.(*Queue).take"
+	whileOpen    = "flock.(*RW).Acquire"
+	behindWriter = "db.(*file).awaitWriter"
+)
 
 func read(ctx context.Context, database *db.DB) error {
 	return database.View(ctx, func(*db.ReadTx) error { return nil })
@@ -58,23 +67,23 @@ func TestWaitEndsWithItsContextAndNamesTheHolder(t *testing.T) {
 			database := dbtest.New(t, db.Options{})
 			h := startHolder(t, c.holder, c.arg(database))
 
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			err := c.wait(ctx, database)
+			err := testutil.GiveUp(t, inQueue, func(ctx context.Context) error { return c.wait(ctx, database) })
 			wantClass(t, err, context.DeadlineExceeded)
 			wantHolder(t, err, h.Process.Pid, "db.test")
 
-			canceled, cancelNow := context.WithCancelCause(t.Context())
+			canceled, cancel := context.WithCancelCause(t.Context())
+			waiting := testutil.Start(func() error { return c.wait(canceled, database) })
+			waiting.AwaitWait(t, inQueue)
 			why := errors.New("shutting down")
-			time.AfterFunc(patience, func() { cancelNow(why) })
-			err = c.wait(canceled, database)
+			cancel(why)
+			err = waiting.Result()
 			wantClass(t, err, why)
 			wantHolder(t, err, h.Process.Pid, "db.test")
 
-			waiting := make(chan error, 1)
-			go func() { waiting <- c.wait(t.Context(), database) }()
+			waiting = testutil.Start(func() error { return c.wait(t.Context(), database) })
+			waiting.AwaitWait(t, inQueue)
 			h.letGo(t)
-			if err := <-waiting; err != nil {
+			if err := waiting.Result(); err != nil {
 				t.Error(err)
 			}
 		})
@@ -93,13 +102,7 @@ func TestReaderDoesNotWaitForAReader(t *testing.T) {
 func TestWaitForAWriterOfTheSameProcessEndsWithItsContext(t *testing.T) {
 	database := dbtest.New(t, db.Options{})
 	err := database.Update(t.Context(), func(*db.Tx) error {
-		waiting := make(chan error)
-		go func() {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			waiting <- write(ctx, database)
-		}()
-		err := <-waiting
+		err := testutil.GiveUp(t, behindWriter, func(ctx context.Context) error { return write(ctx, database) })
 		wantClass(t, err, context.DeadlineExceeded)
 		wantHolder(t, err, os.Getpid(), "db.test")
 		return nil
@@ -111,20 +114,17 @@ func TestWaitForAWriterOfTheSameProcessEndsWithItsContext(t *testing.T) {
 
 func TestWriterWaitsForReadersOfTheSameProcess(t *testing.T) {
 	database := dbtest.New(t, db.Options{})
-	waiting := make(chan error, 1)
+	var waiting *testutil.Call
 	view(t, database, func(*db.ReadTx) error {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
 		// The readers hold the lock for reading only.
-		done := make(chan error)
-		go func() { done <- write(ctx, database) }()
-		err := <-done
+		err := testutil.GiveUp(t, whileOpen, func(ctx context.Context) error { return write(ctx, database) })
 		wantClass(t, err, context.DeadlineExceeded)
 		wantHolder(t, err, os.Getpid(), "db.test")
-		go func() { waiting <- write(t.Context(), database) }()
+		waiting = testutil.Start(func() error { return write(t.Context(), database) })
+		waiting.AwaitWait(t, whileOpen)
 		return nil
 	})
-	if err := <-waiting; err != nil {
+	if err := waiting.Result(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -147,16 +147,15 @@ func TestTransactionOfAStoppedProcessEndsWithTheProcess(t *testing.T) {
 	if err := h.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	wantHolder(t, write(ctx, database), h.Process.Pid, "db.test")
+	err := testutil.GiveUp(t, inQueue, func(ctx context.Context) error { return write(ctx, database) })
+	wantHolder(t, err, h.Process.Pid, "db.test")
 
-	waiting := make(chan error, 1)
-	go func() { waiting <- write(t.Context(), database) }()
+	waiting := testutil.Start(func() error { return write(t.Context(), database) })
+	waiting.AwaitWait(t, inQueue)
 	if err := h.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-waiting; err != nil {
+	if err := waiting.Result(); err != nil {
 		t.Fatal(err)
 	}
 	if ids := layerIDs(t, database); len(ids) > 0 {
@@ -170,8 +169,8 @@ func TestBusyProcessGivesWay(t *testing.T) {
 	database := dbtest.New(t, db.Options{})
 	ctx, stop := context.WithCancel(t.Context())
 	var busy sync.WaitGroup
-	var turns sync.Map
-	for i := range 6 {
+	var turns [6]atomic.Int64
+	for i := range turns {
 		busy.Go(func() {
 			work := read
 			if i == 0 {
@@ -179,12 +178,12 @@ func TestBusyProcessGivesWay(t *testing.T) {
 					return database.Update(ctx, func(tx *db.Tx) error { return tx.App("busy").Put([]byte("k"), nil) })
 				}
 			}
-			for n := 0; ctx.Err() == nil; n++ {
+			for ctx.Err() == nil {
 				if err := work(ctx, database); err != nil && ctx.Err() == nil {
 					t.Error(err)
 					return
 				}
-				turns.Store(i, n)
+				turns[i].Add(1)
 			}
 		})
 	}
@@ -192,13 +191,12 @@ func TestBusyProcessGivesWay(t *testing.T) {
 	for range 20 {
 		update(t, other, func(tx *db.Tx) error { return tx.App("other").Put([]byte("k"), nil) })
 	}
+	for i := range turns {
+		n := turns[i].Load()
+		testutil.Eventually(t, fmt.Sprintf("goroutine %d has had another turn", i), func() bool { return turns[i].Load() > n })
+	}
 	stop()
 	busy.Wait()
-	for i := range 6 {
-		if n, _ := turns.Load(i); n == nil {
-			t.Errorf("goroutine %d has not had a turn", i)
-		}
-	}
 }
 
 // Whoever waits sleeps, until it is his turn: the thread that waits is never
@@ -206,29 +204,26 @@ func TestBusyProcessGivesWay(t *testing.T) {
 func TestWaitingDoesNotPoll(t *testing.T) {
 	database := dbtest.New(t, db.Options{})
 	h := startHolder(t, "writer", rootOf(database))
+	testutil.Eventually(t, "nobody waits", func() bool { return len(switches(t)) == 0 })
 	ctx, cancel := context.WithCancel(t.Context())
-	waiting := make(chan error, 1)
-	go func() { waiting <- write(ctx, database) }()
-	before := switches(t)
-	for len(before) == 0 {
-		time.Sleep(time.Millisecond)
-		before = switches(t)
-	}
-	time.Sleep(patience) // in which a thread that has just arrived falls asleep
-	before = switches(t)
-	time.Sleep(5 * patience)
-	if after := switches(t); !maps.Equal(before, after) {
-		t.Errorf("switches of the threads in flock(2), before and after: %v, %v", before, after)
-	}
+	waiting := testutil.Start(func() error { return write(ctx, database) })
+	waiting.AwaitWait(t, inQueue)
+	// One that polls is not asleep in flock(2) at all, or switched to within each
+	// of these times; a signal or the like comes once.
+	testutil.Eventually(t, "nobody is switched to", func() bool {
+		before := switches(t)
+		time.Sleep(250 * time.Millisecond)
+		return len(before) == 1 && maps.Equal(before, switches(t))
+	})
 	cancel()
-	if err := <-waiting; !errors.Is(err, context.Canceled) {
+	if err := waiting.Result(); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	h.letGo(t)
 }
 
 // switches counts the context switches of the threads of this process that are
-// in flock(2).
+// asleep in flock(2).
 func switches(t *testing.T) map[string]int {
 	t.Helper()
 	tasks, err := os.ReadDir("/proc/self/task")
