@@ -8,9 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/csdb/csdb/graph"
+	"github.com/csdb/csdb/internal/testutil"
 	"github.com/csdb/csdb/model"
 )
 
@@ -120,20 +120,16 @@ func TestDirectoryMadeWhileItsObjectIsBeingDeletedGoesToo(t *testing.T) {
 	s := p.open(t)
 	createContainer(t, s, "c", "")
 	dir := filepath.Join(p.root, "vfs-containers", "c", "userdata")
-	made := make(chan error, 1)
+	var making *testutil.Call
 	noError(t, s.Update(t.Context(), func(tx *graph.Tx) error {
 		if err := tx.DeleteContainer("c"); err != nil {
 			return err
 		}
-		go func() { _, err := s.Dir(t.Context(), model.ContainerID("c")); made <- err }()
-		select {
-		case err := <-made:
-			made <- err
-		case <-time.After(200 * time.Millisecond): // it waits for the commit
-		}
+		making = testutil.Start(func() error { _, err := s.Dir(t.Context(), model.ContainerID("c")); return err })
+		making.AwaitWait(t, "db.(*file).awaitWriter") // it waits for the commit
 		return nil
 	}))
-	if err := <-made; !errors.Is(err, model.ErrNotFound) {
+	if err := making.Result(); !errors.Is(err, model.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {

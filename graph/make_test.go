@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -195,18 +194,16 @@ func TestChildCreatedWhileItsParentIsBeingMountedDoesNotSeeWhatIsWrittenLater(t 
 	s := p.open(t)
 	importLayer(t, s, "base", "", file("a", "1"))
 	held := must(p.locks().Lock(t.Context(), "mount:base", flock.Exclusive))(t)
-	mounting := make(chan string, 1)
-	go func() {
-		path, err := s.Mount(t.Context(), "base", graph.MountOptions{})
-		if err != nil {
-			t.Error(err)
-		}
-		mounting <- path
-	}()
-	time.Sleep(50 * time.Millisecond) // now it waits
+	path := ""
+	mounting := testutil.Start(func() (err error) {
+		path, err = s.Mount(t.Context(), "base", graph.MountOptions{})
+		return err
+	})
+	mounting.AwaitWait(t, "flock.(*Queue).take")
 	createLayer(t, s, "child", "base")
 	held.Unlock()
-	writeFile(t, filepath.Join(<-mounting, "new"), "1")
+	noError(t, mounting.Result())
+	writeFile(t, filepath.Join(path, "new"), "1")
 	must(s.Unmount(t.Context(), "base", false))(t)
 	onMount(t, s, "child", func(path string) {
 		if got := fmt.Sprint(filesIn(t, path, "")); got != "[a]" {

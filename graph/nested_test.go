@@ -5,9 +5,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/csdb/csdb/graph"
+	"github.com/csdb/csdb/internal/testutil"
 	"github.com/csdb/csdb/model"
 )
 
@@ -86,13 +86,16 @@ func TestWaitingForATransactionEndsWithTheContext(t *testing.T) {
 		})
 	}()
 	<-began
-	for name, s := range map[string]*graph.Store{"the same handle": s, "another handle": other} {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-		err := s.Update(ctx, func(*graph.Tx) error { return nil })
+	for _, test := range []struct {
+		name, at string
+		store    *graph.Store
+	}{{"the same handle", "db.(*file).awaitWriter", s}, {"another handle", "flock.(*Queue).take", other}} {
+		err := testutil.GiveUp(t, test.at, func(ctx context.Context) error {
+			return test.store.Update(ctx, func(*graph.Tx) error { return nil })
+		})
 		if !errors.Is(err, model.ErrBusy) || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v", test.name, err)
 		}
-		cancel()
 	}
 	close(end)
 	noError(t, <-done)

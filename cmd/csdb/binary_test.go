@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,11 +79,16 @@ func testBash(t *testing.T, binary string, s *sample) {
 		script := `set -u; source <(csdb completion bash)
 			read -ra COMP_WORDS <<<"$1"; [[ $1 == *" " ]] && COMP_WORDS+=("")
 			COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=(); _csdb; echo "${COMPREPLY[@]}"`
-		cmd := exec.CommandContext(t.Context(), "bash", "-c", script, "bash", line)
-		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "CSDB_ROOT="+s.root)
-		out, err := cmd.CombinedOutput()
-		must(t, err)
-		if got := strings.TrimSpace(string(out)); got != want {
+		got := ""
+		testutil.Eventually(t, fmt.Sprintf("%q is completed", line), func() bool { // see completed
+			cmd := exec.CommandContext(t.Context(), "bash", "-c", script, "bash", line)
+			cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "CSDB_ROOT="+s.root)
+			out, err := cmd.CombinedOutput()
+			must(t, err)
+			got = strings.TrimSpace(string(out))
+			return got != "" || want == ""
+		})
+		if got != want {
 			t.Errorf("%q: got %q, want %q", line, got, want)
 		}
 	}

@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/db/dbtest"
 	"github.com/csdb/csdb/graph"
 	"github.com/csdb/csdb/graph/fsck"
+	"github.com/csdb/csdb/internal/testutil"
 	"github.com/csdb/csdb/model"
 )
 
@@ -83,10 +85,17 @@ func TestStoreThatIsLockedIsBusy(t *testing.T) {
 	}()
 	<-writing
 	for _, args := range reading(t) {
-		r := s.csdb(t, append([]string{"--timeout", "10ms"}, args...)...)
-		if r.status != exitBusy || r.stdout != "" || !strings.Contains(r.stderr, fmt.Sprintf("process %d", os.Getpid())) {
-			t.Errorf("%q: status %d, output %q, error %q", args, r.status, r.stdout, r.stderr)
-		}
+		timeout := 10 * time.Millisecond
+		// The time may be over before it has begun to wait, and then it does
+		// not know for whom.
+		testutil.Eventually(t, fmt.Sprintf("%q names the process", args), func() bool {
+			r := s.csdb(t, append([]string{"--timeout", timeout.String()}, args...)...)
+			timeout *= 2
+			if r.status != exitBusy || r.stdout != "" {
+				t.Fatalf("%q: status %d, output %q, error %q", args, r.status, r.stdout, r.stderr)
+			}
+			return strings.Contains(r.stderr, fmt.Sprintf("process %d", os.Getpid()))
+		})
 	}
 	close(end)
 	must(t, <-done)

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/sys/mountinfo"
@@ -255,18 +254,14 @@ func TestThreadsOfOtherDirectoriesEnd(t *testing.T) {
 		t.Errorf("process is in %s, %v", after, err)
 	}
 	// The threads end soon after their goroutines.
-	for range 1000 {
+	testutil.Eventually(t, "no thread is in the other directory", func() bool {
 		tasks, err := filepath.Glob("/proc/self/task/*/cwd")
 		must(t, err)
-		if !slices.ContainsFunc(tasks, func(task string) bool {
+		return !slices.ContainsFunc(tasks, func(task string) bool {
 			cwd, err := os.Readlink(task)
 			return err == nil && cwd == want
-		}) {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	t.Error("threads stay in the other directory")
+		})
+	})
 }
 
 func TestUnmountLeavesANewMountPoint(t *testing.T) {

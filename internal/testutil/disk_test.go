@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/sys/mountinfo"
@@ -346,11 +345,6 @@ func TestNothingStaysMountedAfterAKill(t *testing.T) {
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	for range 1000 {
-		if _, err := os.Lstat(dir); err != nil {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	testutil.Eventually(t, "the folder has been removed", func() bool { _, err := os.Lstat(dir); return err != nil })
 	checkGone(t, dir)
 }

@@ -15,7 +15,7 @@ import (
 
 // unmountPatience is how long a mount may stay busy, for instance because a
 // killed child is not quite gone.
-const unmountPatience = 3 * time.Second
+const unmountPatience = 10 * time.Second
 
 // mountpoint is a folder with a file system mounted on it.
 type mountpoint struct {
