@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/internal/testutil"
 	"github.com/csdb/csdb/model"
 )
 
@@ -82,6 +83,13 @@ func TestNoFlippedBitGoesUnnoticed(t *testing.T) {
 		t.Fatalf("before: %+v", healthy)
 	}
 	const workers = 2
+	stride := 1 // or so many bits are passed over for each that is flipped
+	switch {
+	case testutil.Race:
+		stride = 64
+	case testing.Short():
+		stride = 16
+	}
 	var work sync.WaitGroup
 	var counts [workers]struct{ all, harmless int }
 	for worker := range workers {
@@ -96,7 +104,7 @@ func TestNoFlippedBitGoesUnnoticed(t *testing.T) {
 			defer f.Close()
 			n := 0
 			flips(image, func(offset int, bit byte) {
-				if n++; n%workers != worker || t.Failed() || testing.Short() && n%16 != worker {
+				if n++; n%workers != worker || t.Failed() || stride > 1 && n%stride != worker {
 					return
 				}
 				mustWriteAt(t, f, offset, image[offset]^1<<bit)

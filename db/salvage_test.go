@@ -13,6 +13,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/internal/testutil"
 	"github.com/csdb/csdb/model"
 )
 
@@ -162,7 +163,7 @@ func TestNoFlippedBitLosesMoreThanItsPage(t *testing.T) {
 			bits = append(bits, bitOf{offset, byte(offset % 8)})
 		}
 	} else {
-		for range 1000 {
+		for range testutil.Rounds(1000) {
 			bits = append(bits, bitOf{random.IntN(len(image)), byte(random.IntN(8))})
 		}
 	}

@@ -113,7 +113,10 @@ func TestHostileDiffs(t *testing.T) {
 		p.plantCanary(t)
 		s := p.open(t, func(o *graph.Options) { o.MaxLayerSize, o.NoSync = hostileLimit, true })
 		plain := importLayer(t, s, "plain", "", file("plain", "1")).ID
-		for _, a := range attacks(t, p.canary()) {
+		for i, a := range attacks(t, p.canary()) {
+			if testutil.Race && i%2 == 0 == (p.driver == "vfs") {
+				continue // each attack is one on one driver only
+			}
 			t.Run(a.name, func(t *testing.T) {
 				parent := plain
 				if a.parent != nil {

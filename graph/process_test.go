@@ -19,7 +19,7 @@ import (
 	"github.com/csdb/csdb/model"
 )
 
-var importMiB = flag.Int("import-mib", 200, "size of the layer that is imported beside other work, in MiB")
+var importMiB = flag.Int("import-mib", testutil.Rounds(200), "size of the layer that is imported beside other work, in MiB")
 
 // importer is what a child process runs: it imports a layer from its standard
 // input.

@@ -67,8 +67,6 @@ func (s script) command(t *testing.T, words ...string) *exec.Cmd {
 	t.Helper()
 	child := testutil.Child(t, "command", s.withRoots(words)...)
 	child.Dir, child.Stderr = s.dir, nil
-	// Under the race detector each process sleeps for a second at its end.
-	child.Env = append(child.Env, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	return child
 }
 

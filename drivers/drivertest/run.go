@@ -3,6 +3,7 @@ package drivertest
 import (
 	"flag"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -56,8 +57,8 @@ type Damage struct {
 // Main is testutil.Main for packages that call Run many times: the random tests
 // do fewer rounds, unless the flag -rapid.checks asks for a number.
 func Main(m *testing.M, entries testutil.Entries) {
-	const rounds = "30"
-	if err := flag.Set("rapid.checks", rounds); err != nil {
+	rounds := testutil.Rounds(30)
+	if err := flag.Set("rapid.checks", strconv.Itoa(rounds)); err != nil {
 		panic(err) // the flag belongs to package rapid, which is linked in
 	}
 	testutil.Main(m, entries)

@@ -37,6 +37,7 @@ func Child(t testing.TB, name string, args ...string) *exec.Cmd {
 	child := exec.CommandContext(t.Context(), binary, args...)
 	child.Env = append(os.Environ(), childVariable+"="+name)
 	child.Env = append(child.Env, coverage()...)
+	child.Env = append(child.Env, haste()...)
 	child.Stderr = os.Stderr
 	child.WaitDelay = childPatience
 	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -46,6 +47,15 @@ func Child(t testing.TB, name string, args ...string) *exec.Cmd {
 		}
 	})
 	return child
+}
+
+// haste keeps a child from sleeping for a second before it exits, as programs
+// under the race detector do.
+func haste() []string {
+	if !Race {
+		return nil
+	}
+	return []string{"GORACE=atexit_sleep_ms=0 " + os.Getenv("GORACE")}
 }
 
 // coverage makes a child write its counters where the testing package collects

@@ -28,10 +28,15 @@ type mainState struct {
 var running atomic.Pointer[mainState]
 
 // Main is all that a TestMain calls. In a process that Child started it runs
-// the entry; otherwise it runs the tests and unmounts what SharedLoop mounted.
+// the entry; otherwise it runs the tests, with fewer rounds of random tests under
+// the race detector, and unmounts what SharedLoop mounted.
 func Main(m *testing.M, entries Entries) {
 	if name := os.Getenv(childVariable); name != "" {
 		exit(runEntry(entries, name))
+	}
+	if err := fewerChecks(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		exit(1)
 	}
 	main := &mainState{entries: entries}
 	running.Store(main)

@@ -13,9 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unmountPatience is how long a mount may stay busy, for instance because a
-// killed child is not quite gone.
-const unmountPatience = 10 * time.Second
+// unmountAttempts is how often a mount may be found busy, for instance because a
+// killed child is not quite gone. They are made every 10 ms; the time itself may
+// pass while nothing runs at all.
+const unmountAttempts = 300
 
 // mountpoint is a folder with a file system mounted on it.
 type mountpoint struct {
@@ -100,14 +101,15 @@ func (m *mountpoint) unmountLeftovers() ([]string, error) {
 
 // unmount unmounts the file system itself, unless it stays busy.
 func (m *mountpoint) unmount() error {
-	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+	for attempt := 0; ; attempt++ {
 		err := unix.Unmount(m.dir, unix.UMOUNT_NOFOLLOW)
 		if err == nil {
 			return nil
 		}
-		if !errors.Is(err, unix.EBUSY) || time.Since(begin) > unmountPatience {
+		if !errors.Is(err, unix.EBUSY) || attempt == unmountAttempts {
 			return fmt.Errorf("unmount %s: %w", m.dir, err)
 		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
