@@ -87,7 +87,7 @@ func useUntilTold(ctx context.Context, args []string) (err error) {
 		select {
 		case <-told:
 			return nil
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(time.Duration(20+5*n) * time.Millisecond): // long enough for a repair, in the end
 		}
 		if err := store.Delete(ctx, id); err != nil {
 			return err
