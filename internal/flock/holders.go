@@ -57,7 +57,7 @@ func (h Holder) String() string {
 
 // Holders returns the processes that hold a lock of flock(2) on f, as far as
 // /proc/locks (proc_locks(5)) shows them: processes of another PID namespace
-// may be missing.
+// may be missing. Each process is there once.
 func Holders(f *os.File) []Holder {
 	var stat unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &stat); err != nil {
@@ -67,13 +67,19 @@ func Holders(f *os.File) []Holder {
 	if err != nil {
 		return nil
 	}
-	device := fmt.Sprintf("%02x:%02x", unix.Major(stat.Dev), unix.Minor(stat.Dev))
+	return holdersIn(text, fmt.Sprintf("%02x:%02x", unix.Major(stat.Dev), unix.Minor(stat.Dev)), stat.Ino)
+}
+
+// holdersIn returns those that /proc/locks shows for a file.
+func holdersIn(text, device string, inode uint64) []Holder {
+	seen := make(map[heldLock]bool)
 	var here, elsewhere []Holder
 	for line := range strings.Lines(text) {
 		lock, ok := parseLock(line)
-		if !ok || lock.inode != stat.Ino {
+		if !ok || lock.inode != inode || seen[lock] {
 			continue
 		}
+		seen[lock] = true
 		holder := Holder{PID: lock.pid, Command: commandOf(lock.pid)}
 		if lock.device == device {
 			here = append(here, holder)
@@ -90,7 +96,7 @@ func Holders(f *os.File) []Holder {
 
 // readLocks reads /proc/locks with as few calls as possible: whatever is locked
 // or unlocked between two of them moves the place at which the second one goes
-// on, so that a lock that is held all the time may be passed over.
+// on, so that a lock that is held all the time may be passed over, or come twice.
 func readLocks() (string, error) {
 	f, err := os.Open("/proc/locks")
 	if err != nil {

@@ -1,0 +1,5 @@
+package flock
+
+// HoldersIn returns the holders of the lock on a file of which a text in the
+// form of /proc/locks tells.
+func HoldersIn(text, device string, inode uint64) []Holder { return holdersIn(text, device, inode) }
