@@ -24,20 +24,40 @@ func IsUnknown(err error) bool {
 	return ok
 }
 
+// committed describes a transaction that has taken effect.
+type committed struct {
+	// pages is how many the file then has, up to the highest one ever used, and
+	// free how many of them hold nothing.
+	pages, free, pageSize int64
+}
+
 // commit commits a transaction. bbolt writes the pages first and the meta page
 // that refers to them last; so if a commit fails and there is no such meta page,
 // the transaction did not take effect.
-func (h *handle) commit(tx *bolt.Tx) error {
+func (h *handle) commit(tx *bolt.Tx) (*committed, error) {
 	id := uint64(tx.ID())
 	err := h.guarded(tx.Commit)
 	if err == nil {
-		return nil
+		return h.committed(), nil
 	}
 	// What bbolt has in memory is not used again.
 	h.broken.Store(true)
 	err = classify(h.path, err)
 	if m, errMeta := newestMeta(h.file); errMeta != nil || m.txID >= id {
-		return &CommitError{Err: err}
+		return nil, &CommitError{Err: err}
 	}
-	return fmt.Errorf("commit: %w", err)
+	return nil, fmt.Errorf("commit: %w", err)
+}
+
+// committed describes the last transaction: it reads the meta pages, and asks
+// bbolt what it knows.
+func (h *handle) committed() *committed {
+	done := &committed{}
+	if m, err := newestMeta(h.file); err == nil {
+		stats := h.bolt.Stats()
+		// What the transaction itself has given up is free for the next one.
+		done.free = int64(stats.FreePageN + stats.PendingPageN)
+		done.pages, done.pageSize = int64(m.pageCount), int64(m.pageSize)
+	}
+	return done
 }

@@ -17,7 +17,7 @@ func TestCommitWhoseOutcomeCannotBeLookedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	err = db.file.update(t.Context(), func(h *handle, boltTx *bolt.Tx, space *space) (bool, error) {
+	_, err = db.file.update(t.Context(), func(h *handle, boltTx *bolt.Tx, space *space) (bool, error) {
 		tx := &Tx{space: space, limit: 1}
 		defer tx.end()
 		err := errors.Join(

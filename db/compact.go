@@ -55,7 +55,8 @@ func (db *DB) Compact(ctx context.Context, options CompactOptions) (*Compacted, 
 	if err != nil || done.Before.Free*100 < options.IfFree*done.Before.Pages {
 		return done, err
 	}
-	err = db.file.alone(wait, func() error { return db.compact(ctx) })
+	always := func(*committed) bool { return true }
+	err = db.file.alone(wait, func() error { return db.compact(ctx, wait, always) })
 	if err != nil {
 		return nil, fmt.Errorf("compact %s: %w", db.file.path, err)
 	}
@@ -66,8 +67,20 @@ func (db *DB) Compact(ctx context.Context, options CompactOptions) (*Compacted, 
 	})
 }
 
-// compact replaces the database while nobody uses it.
-func (db *DB) compact(ctx context.Context) error {
+// compact replaces the database while nobody uses it, if what it then is like is
+// worth it. It waits under the context wait for programs that do not know our
+// lock.
+func (db *DB) compact(ctx, wait context.Context, worthwhile func(*committed) bool) error {
+	// The handle has the lock that those programs look for, until the new file is
+	// in place.
+	h, err := db.file.openHandle(wait, flock.Exclusive)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	if !worthwhile(h.committed()) {
+		return nil
+	}
 	// What is damaged might get lost in a copy.
 	report, err := CheckFile(ctx, db.file.path)
 	if err != nil {
@@ -81,13 +94,6 @@ func (db *DB) compact(ctx context.Context) error {
 		return err
 	}
 	defer r.discard()
-	// The handle also has the lock that programs look for which do not know
-	// ours, until the new file is in place.
-	h, err := db.file.openHandle(ctx, flock.Exclusive)
-	if err != nil {
-		return err
-	}
-	defer h.close()
 	if err := h.transact(false, func(from *bolt.Tx) error { return r.fill(ctx, from) }); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -184,32 +185,40 @@ func compactForEver(ctx context.Context, args []string) error {
 	}
 }
 
-// Whenever a process dies that compacts, the database is there, whole.
+// Whenever a process dies that compacts, because it is told to or on its own, the
+// database is there, whole.
 func TestCompactKilledAtAnyTime(t *testing.T) {
 	rounds := 30
 	if testing.Short() {
 		rounds = 5
 	}
-	database := dbtest.New(t, db.Options{Now: fillNow})
-	update(t, database, fill)
-	last := txID(t, database)
-	for round := range rounds {
-		child := testutil.Child(t, "compact", rootOf(database))
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Duration(20+rand.IntN(60)) * time.Millisecond)
-		if err := child.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = child.Wait()
-		dbtest.Check(t, database)
-		update(t, database, addOne)
-		id := txID(t, database)
-		if n := counterOf(t, database); n != uint64(round+1) || id <= last {
-			t.Errorf("round %d: counted to %d, transaction %d after %d", round, n, id, last)
-		}
-		last = id
+	for _, entry := range []string{"compact", "shrink"} {
+		t.Run(entry, func(t *testing.T) {
+			database := dbtest.New(t, db.Options{Now: fillNow})
+			update(t, database, fill, addOne)
+			last, counted := txID(t, database), counterOf(t, database)
+			for round := range rounds {
+				child := testutil.Child(t, entry, rootOf(database))
+				if err := child.Start(); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Duration(20+rand.IntN(60)) * time.Millisecond)
+				if err := child.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+				_ = child.Wait()
+				dbtest.Check(t, database)
+				update(t, database, addOne)
+				id, n := txID(t, database), counterOf(t, database)
+				if n <= counted || id <= last || entry == "compact" && n != counted+1 {
+					t.Errorf("round %d: counted from %d to %d, transaction %d after %d", round, counted, n, id, last)
+				}
+				last, counted = id, n
+			}
+			if !slices.ContainsFunc(journalOf(t, database), func(e *db.JournalEntry) bool { return e.Changes[0].Op == db.OpCompact }) {
+				t.Error("none came to the end")
+			}
+		})
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 
@@ -38,6 +39,19 @@ type Options struct {
 	// JournalLimit is how many entries the journal keeps, at least one; 0
 	// means DefaultJournalLimit.
 	JournalLimit int
+	// NoAutoCompact leaves it to calls of Compact to make the file smaller.
+	// Otherwise Update does that after a commit that leaves three quarters of the
+	// pages free, not counting the reserve, in a file of at least 32 MiB, unless
+	// there are more than 128 MiB to copy, which would take seconds. It does so only
+	// if nobody else uses the database or begins to within 10 ms; if somebody
+	// does, a later commit tries again, at the earliest a second later. Then everybody waits
+	// as for Compact. That it fails is no error of Update, whose
+	// transaction is durable already: it is logged, and not tried again by this
+	// DB for an hour. The end of the context of Update is the end of it, too.
+	NoAutoCompact bool
+	// Log gets what goes wrong and is no error of a call. Nil means
+	// logrus.StandardLogger().
+	Log logrus.FieldLogger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -47,6 +61,7 @@ type Options struct {
 type DB struct {
 	file    *file
 	options Options
+	auto    autoCompact
 }
 
 // Open opens the database in the directory root. It returns an error that
@@ -85,6 +100,9 @@ func prepare(root string, options Options) (*DB, error) {
 	}
 	if options.Now == nil {
 		options.Now = time.Now
+	}
+	if options.Log == nil {
+		options.Log = logrus.StandardLogger()
 	}
 	lock, err := openLock(root, options.ReadOnly)
 	if err != nil {
@@ -182,11 +200,14 @@ func (db *DB) View(ctx context.Context, fn func(*ReadTx) error) error {
 // do anything that takes long. An error for which IsUnknown is true means that
 // the commit itself failed and the outcome has to be looked up; all others mean
 // that nothing has changed.
+//
+// If a commit leaves most of the file free, Update then makes the file smaller,
+// see Options.NoAutoCompact.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	if db.options.ReadOnly {
 		return fmt.Errorf("database %s: %w", db.file.path, model.ErrStoreIsReadOnly)
 	}
-	return db.update(ctx, func(tx *Tx) error {
+	done, err := db.update(ctx, func(tx *Tx) error {
 		if err := tx.checkSchema(); err != nil {
 			return err
 		}
@@ -195,10 +216,15 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 		}
 		return fn(tx)
 	})
+	if done != nil {
+		db.shrink(ctx, done)
+	}
+	return err
 }
 
-// update runs fn in a transaction on a database of any schema.
-func (db *DB) update(ctx context.Context, fn func(*Tx) error) error {
+// update runs fn in a transaction on a database of any schema. It returns nil if
+// nothing was committed.
+func (db *DB) update(ctx context.Context, fn func(*Tx) error) (*committed, error) {
 	return db.file.update(ctx, func(h *handle, boltTx *bolt.Tx, space *space) (changed bool, err error) {
 		tx := &Tx{space: space, now: db.options.Now().UTC(), limit: db.options.JournalLimit}
 		defer tx.end()

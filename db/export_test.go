@@ -14,6 +14,10 @@ func OpenRunAtBoot(ctx context.Context, runRoot, uuid, boot string) (*Run, error
 	return openRun(ctx, runRoot, uuid, boot)
 }
 
+// AutoCompactFrom makes the database small enough for tests to compact itself:
+// when the file has so many bytes at least.
+func (db *DB) AutoCompactFrom(size int64) { db.auto.atLeast = size }
+
 // PutRecord stores a record behind the back of all transactions.
 func PutRecord(b *bolt.Bucket, in, key string, record any) error {
 	content, err := encoding.Marshal(record)

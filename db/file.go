@@ -110,15 +110,18 @@ func (f *file) view(ctx context.Context, fn func(*handle, *bolt.Tx) error) error
 }
 
 // update runs fn in a transaction that may write. What fn did is kept, all of
-// it, if fn says that it changed something and both fn and the commit succeed.
-// A *CommitError means that nobody knows whether it was kept.
-func (f *file) update(ctx context.Context, fn func(*handle, *bolt.Tx, *space) (changed bool, err error)) error {
+// it, if fn says that it changed something and both fn and the commit succeed;
+// otherwise it returns nil. A *CommitError means that nobody knows whether it was
+// kept.
+func (f *file) update(ctx context.Context, fn func(*handle, *bolt.Tx, *space) (changed bool, err error)) (done *committed, err error) {
 	if f.lock == nil {
-		return f.explain(model.ErrStoreIsReadOnly)
+		return nil, f.explain(model.ErrStoreIsReadOnly)
 	}
-	return f.transact(ctx, flock.Exclusive, func(h *handle) error {
-		return h.update(func(tx *bolt.Tx, space *space) (bool, error) { return fn(h, tx, space) })
+	err = f.transact(ctx, flock.Exclusive, func(h *handle) (err error) {
+		done, err = h.update(func(tx *bolt.Tx, space *space) (bool, error) { return fn(h, tx, space) })
+		return err
 	})
+	return done, err
 }
 
 // transact runs use with an open database that suits mode.

@@ -117,8 +117,9 @@ func kindOf(mode os.FileMode) string {
 }
 
 // update runs fn in a write transaction and commits it if fn changed anything.
-func (h *handle) update(fn func(*bolt.Tx, *space) (changed bool, err error)) error {
-	return h.transact(true, func(tx *bolt.Tx) error {
+// It returns nil if nothing was committed.
+func (h *handle) update(fn func(*bolt.Tx, *space) (changed bool, err error)) (done *committed, err error) {
+	err = h.transact(true, func(tx *bolt.Tx) error {
 		space, err := h.reserve(tx)
 		if err != nil {
 			return err
@@ -129,8 +130,10 @@ func (h *handle) update(fn func(*bolt.Tx, *space) (changed bool, err error)) err
 		if err := space.extend(tx); err != nil {
 			return err
 		}
-		return h.commit(tx)
+		done, err = h.commit(tx)
+		return err
 	})
+	return done, err
 }
 
 // transact begins a transaction, runs fn in it, and rolls it back unless fn

@@ -27,6 +27,8 @@ func TestMain(m *testing.M) {
 		"stress":  stress,
 		"creator": creator,
 		"compact": compactForEver,
+		"shrink":  shrinkForEver,
+		"queue":   holdReadingWhenTold,
 		"nobody":  readAsNobody,
 	})
 }
@@ -45,6 +47,21 @@ func holdReading(ctx context.Context, args []string) error {
 		return err
 	}
 	defer database.Close()
+	return database.View(ctx, func(*db.ReadTx) error { return hold() })
+}
+
+// holdReadingWhenTold opens the database in args[0], and begins to read when a
+// byte is sent to it.
+func holdReadingWhenTold(ctx context.Context, args []string) error {
+	database, err := db.Open(ctx, args[0], db.Options{})
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	fmt.Fprintln(os.Stdout, "open")
+	if _, err := os.Stdin.Read(make([]byte, 1)); err != nil {
+		return err
+	}
 	return database.View(ctx, func(*db.ReadTx) error { return hold() })
 }
 
@@ -98,7 +115,7 @@ func readAsNobody(ctx context.Context, args []string) error {
 // holder is a process that holds something.
 type holder struct {
 	*exec.Cmd
-	stdin io.Closer
+	stdin io.WriteCloser
 }
 
 // startHolder runs an entry until it says that it holds what it is to hold.

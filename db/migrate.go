@@ -18,12 +18,13 @@ var migrations = []migration{}
 
 // migrateWith brings the database to a schema version, in one transaction.
 func (db *DB) migrateWith(ctx context.Context, steps []migration, target uint64) error {
-	return db.update(ctx, func(tx *Tx) error {
+	_, err := db.update(ctx, func(tx *Tx) error {
 		if err := migrate(tx, steps, target); err != nil {
 			return err
 		}
 		return tx.loadUsage()
 	})
+	return err
 }
 
 // migrate brings the database to a schema version. All steps happen in the

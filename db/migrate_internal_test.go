@@ -32,7 +32,7 @@ func migrated(t *testing.T, steps []migration, target uint64) (version uint64, m
 	before = txID
 	result := db.migrateWith(t.Context(), steps, target)
 	// The database has a version that its transactions refuse.
-	err = db.update(t.Context(), func(tx *Tx) error { return look(&tx.ReadTx) })
+	_, err = db.update(t.Context(), func(tx *Tx) error { return look(&tx.ReadTx) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestMigrationKeepsTheSums(t *testing.T) {
 	if err := db.migrateWith(t.Context(), []migration{mark(1, "b"), back}, 3); err != nil {
 		t.Fatal(err)
 	}
-	err = db.update(t.Context(), func(tx *Tx) error {
+	_, err = db.update(t.Context(), func(tx *Tx) error {
 		if err := tx.loadUsage(); err != nil {
 			return err
 		}

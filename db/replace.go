@@ -140,7 +140,7 @@ func (r *replacement) note(ctx context.Context, op Op, detail []string, options 
 		return err
 	}
 	defer h.close()
-	return h.update(func(boltTx *bolt.Tx, space *space) (changed bool, err error) {
+	_, err = h.update(func(boltTx *bolt.Tx, space *space) (changed bool, err error) {
 		tx := &Tx{space: space, now: options.Now().UTC(), limit: options.JournalLimit}
 		defer tx.end()
 		if err := tx.beginStore(h, boltTx); err != nil {
@@ -152,6 +152,7 @@ func (r *replacement) note(ctx context.Context, op Op, detail []string, options 
 		tx.note(op, "", "", detail)
 		return tx.finish()
 	})
+	return err
 }
 
 // verify looks at all pages of the new file.

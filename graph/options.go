@@ -40,6 +40,9 @@ type Options struct {
 	// NoSync does without making content and records durable. A crash of the
 	// machine may then destroy the store: for stores that are thrown away.
 	NoSync bool
+	// NoAutoCompact leaves it to "csdb compact" to make the database file smaller
+	// when most of it is free, see db.Options.
+	NoAutoCompact bool
 	// MaxLayerSize is the largest uncompressed diff that is accepted, in
 	// bytes, and the most content that the files in one may have, of which
 	// sparse ones have more than the diff is long; 0 means that only the disk
@@ -48,7 +51,7 @@ type Options struct {
 
 	// Now is the clock of transactions and leases; nil means time.Now.
 	Now func() time.Time
-	// Log gets what is repaired on the way and cannot be returned. Nil means
+	// Log gets what is repaired on the way, and what goes wrong and cannot be returned. Nil means
 	// logrus.StandardLogger().
 	Log logrus.FieldLogger
 }

@@ -65,7 +65,10 @@ func (s *Store) open(ctx context.Context) error {
 	if onlyReadable(s.options.Root) {
 		s.options.ReadOnly = true
 	}
-	options := db.Options{ReadOnly: s.options.ReadOnly, NoSync: s.options.NoSync, Now: s.options.Now}
+	options := db.Options{
+		ReadOnly: s.options.ReadOnly, NoSync: s.options.NoSync, Now: s.options.Now,
+		NoAutoCompact: s.options.NoAutoCompact, Log: s.options.Log,
+	}
 	if !s.options.ReadOnly {
 		for _, dir := range []string{s.options.Root, s.options.RunRoot} {
 			if err := fsutil.MakeDirs(dir, 0o700); err != nil {

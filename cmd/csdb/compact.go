@@ -18,11 +18,13 @@ func (p *program) compactCommand() *urfave.Command {
 		Name: "compact", Usage: "make the database file as small as it can be",
 		Description: `
 Writes the database anew, without the pages that hold nothing any more, and
-puts the new file in the place of the old one. The file never shrinks by
-itself: what a deletion frees is used again. Programs that use the store need
-not be stopped. They wait meanwhile, one or two seconds for each 100 MB, and
-then go on with the new file; whenever the power goes, one of both is there,
-whole. On the disk there must be room for both.
+puts the new file in the place of the old one. What a deletion frees is used
+again, and programs do the same on their own after a change that leaves three
+quarters of a file of 32 MiB or more free, if nobody else uses the store just
+then and it does not take long. Programs that use the store need not be stopped.
+They wait meanwhile, one or two seconds for each 100 MB, and then go on with the
+new file; whenever the power goes, one of both is there, whole. On the disk
+there must be room for both.
 
 A small reserve stays free, with which things can be deleted when the disk is
 full. Contents are not touched; see "csdb gc" for those.

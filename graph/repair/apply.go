@@ -54,7 +54,8 @@ func Apply(ctx context.Context, plan *Plan) (result *Result, err error) {
 		return nil, err
 	}
 	defer disk.Close()
-	database, err := db.Open(ctx, plan.Root, db.Options{})
+	// Undo needs the repair to be the last transaction.
+	database, err := db.Open(ctx, plan.Root, db.Options{NoAutoCompact: true})
 	if err != nil {
 		return nil, err
 	}
