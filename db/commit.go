@@ -3,6 +3,7 @@ package db
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -26,6 +27,12 @@ func IsUnknown(err error) bool {
 
 // committed describes a transaction that has taken effect.
 type committed struct {
+	txID uint64
+	// waited is how long the lock was waited for, and the file opened; ran is
+	// how long the function of the transaction took, and took the commit.
+	waited, ran, took time.Duration
+	// written is in bytes.
+	written int64
 	// pages is how many the file then has, up to the highest one ever used, and
 	// free how many of them hold nothing.
 	pages, free, pageSize int64
@@ -36,9 +43,13 @@ type committed struct {
 // the transaction did not take effect.
 func (h *handle) commit(tx *bolt.Tx) (*committed, error) {
 	id := uint64(tx.ID())
+	begin := time.Now()
 	err := h.guarded(tx.Commit)
 	if err == nil {
-		return h.committed(), nil
+		done := h.committed()
+		stats := tx.Stats()
+		done.txID, done.took, done.written = id, time.Since(begin), stats.GetPageAlloc()+done.pageSize // and the meta page
+		return done, nil
 	}
 	// What bbolt has in memory is not used again.
 	h.broken.Store(true)

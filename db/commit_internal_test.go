@@ -17,13 +17,13 @@ func TestCommitWhoseOutcomeCannotBeLookedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	_, err = db.file.update(t.Context(), func(h *handle, boltTx *bolt.Tx, space *space) (bool, error) {
+	err = db.file.update(t.Context(), func(h *handle, boltTx *bolt.Tx, space *space) (bool, error) {
 		tx := &Tx{space: space, limit: 1}
 		defer tx.end()
 		err := errors.Join(
 			tx.beginStore(h, boltTx), tx.loadUsage(), tx.CreateLayer(&model.Layer{ID: "lost"}), h.file.Close())
 		return true, err
-	})
+	}, nil)
 	if !IsUnknown(err) {
 		t.Errorf("the outcome is not said to be unknown: %v", err)
 	}

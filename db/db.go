@@ -224,8 +224,9 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 
 // update runs fn in a transaction on a database of any schema. It returns nil if
 // nothing was committed.
-func (db *DB) update(ctx context.Context, fn func(*Tx) error) (*committed, error) {
-	return db.file.update(ctx, func(h *handle, boltTx *bolt.Tx, space *space) (changed bool, err error) {
+func (db *DB) update(ctx context.Context, fn func(*Tx) error) (done *committed, err error) {
+	var changes []Change
+	err = db.file.update(ctx, func(h *handle, boltTx *bolt.Tx, space *space) (changed bool, err error) {
 		tx := &Tx{space: space, now: db.options.Now().UTC(), limit: db.options.JournalLimit}
 		defer tx.end()
 		if err := tx.beginStore(h, boltTx); err != nil {
@@ -234,8 +235,13 @@ func (db *DB) update(ctx context.Context, fn func(*Tx) error) (*committed, error
 		if err := fn(tx); err != nil {
 			return false, err
 		}
+		changes = tx.changes
 		return tx.finish()
+	}, func(c *committed) {
+		done = c
+		db.record(c, changes)
 	})
+	return done, err
 }
 
 // beginStore begins a transaction on the database of a store.

@@ -111,17 +111,22 @@ func (f *file) view(ctx context.Context, fn func(*handle, *bolt.Tx) error) error
 
 // update runs fn in a transaction that may write. What fn did is kept, all of
 // it, if fn says that it changed something and both fn and the commit succeed;
-// otherwise it returns nil. A *CommitError means that nobody knows whether it was
-// kept.
-func (f *file) update(ctx context.Context, fn func(*handle, *bolt.Tx, *space) (changed bool, err error)) (done *committed, err error) {
+// then is called after that, with the lock still held, unless it is nil. A
+// *CommitError means that nobody knows whether it was kept.
+func (f *file) update(ctx context.Context, fn func(*handle, *bolt.Tx, *space) (changed bool, err error), then func(*committed)) error {
 	if f.lock == nil {
-		return nil, f.explain(model.ErrStoreIsReadOnly)
+		return f.explain(model.ErrStoreIsReadOnly)
 	}
-	err = f.transact(ctx, flock.Exclusive, func(h *handle) (err error) {
-		done, err = h.update(func(tx *bolt.Tx, space *space) (bool, error) { return fn(h, tx, space) })
+	begin := time.Now()
+	return f.transact(ctx, flock.Exclusive, func(h *handle) error {
+		waited := time.Since(begin)
+		done, err := h.update(func(tx *bolt.Tx, space *space) (bool, error) { return fn(h, tx, space) })
+		if done != nil && then != nil {
+			done.waited = waited
+			then(done)
+		}
 		return err
 	})
-	return done, err
 }
 
 // transact runs use with an open database that suits mode.

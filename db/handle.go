@@ -120,6 +120,7 @@ func kindOf(mode os.FileMode) string {
 // It returns nil if nothing was committed.
 func (h *handle) update(fn func(*bolt.Tx, *space) (changed bool, err error)) (done *committed, err error) {
 	err = h.transact(true, func(tx *bolt.Tx) error {
+		begin := time.Now()
 		space, err := h.reserve(tx)
 		if err != nil {
 			return err
@@ -130,7 +131,10 @@ func (h *handle) update(fn func(*bolt.Tx, *space) (changed bool, err error)) (do
 		if err := space.extend(tx); err != nil {
 			return err
 		}
-		done, err = h.commit(tx)
+		ran := time.Since(begin)
+		if done, err = h.commit(tx); err == nil {
+			done.ran = ran
+		}
 		return err
 	})
 	return done, err

@@ -174,7 +174,7 @@ func isRefusal(err error) bool {
 
 // change runs fn in a transaction that leaves no trace in the journal.
 func (b *rebuild) change(ctx context.Context, fn func(*Tx) error) error {
-	_, err := b.db.file.update(ctx, func(h *handle, boltTx *bolt.Tx, space *space) (changed bool, err error) {
+	return b.db.file.update(ctx, func(h *handle, boltTx *bolt.Tx, space *space) (changed bool, err error) {
 		tx := &Tx{space: space, now: b.db.options.Now().UTC(), limit: b.db.options.JournalLimit}
 		defer tx.end()
 		if err := tx.beginStore(h, boltTx); err != nil {
@@ -187,8 +187,7 @@ func (b *rebuild) change(ctx context.Context, fn func(*Tx) error) error {
 			return false, err
 		}
 		return true, tx.saveUsage()
-	})
-	return err
+	}, nil)
 }
 
 // finish writes what is written once.

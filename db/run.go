@@ -167,7 +167,7 @@ func (run *Run) View(ctx context.Context, fn func(*RunTx) error) error {
 // Update runs fn in a transaction that may write.
 func (run *Run) Update(ctx context.Context, fn func(*RunTx) error) error {
 	return run.revive(func() error {
-		_, err := run.file.update(ctx, func(h *handle, boltTx *bolt.Tx, space *space) (bool, error) {
+		return run.file.update(ctx, func(h *handle, boltTx *bolt.Tx, space *space) (bool, error) {
 			tx := &RunTx{tx: Tx{space: space}}
 			defer tx.tx.end()
 			if err := run.begin(h, boltTx, tx); err != nil {
@@ -178,8 +178,7 @@ func (run *Run) Update(ctx context.Context, fn func(*RunTx) error) error {
 			}
 			err := fn(tx)
 			return err == nil, err
-		})
-		return err
+		}, nil)
 	})
 }
 

@@ -74,7 +74,7 @@ func testBash(t *testing.T, binary string, s *sample) {
 		"csdb refs app :":                "latest",
 		"csdb refs web ":                 "",
 		"csdb --root /nowhere inspect t": "",
-		"csdb --driver vfs ":             "info ls inspect refs tree du log fsck report repair backup restore rescue compact gc lease db completion",
+		"csdb --driver vfs ":             "info ls inspect refs tree du log top fsck report repair backup restore rescue compact gc lease db completion",
 	} {
 		script := `set -u; source <(csdb completion bash)
 			read -ra COMP_WORDS <<<"$1"; [[ $1 == *" " ]] && COMP_WORDS+=("")

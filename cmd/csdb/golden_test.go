@@ -84,6 +84,12 @@ func transcripts() []transcript {
 		{name: "tree", lines: []string{"tree", "tree --all", "tree tool:2", "tree web", "tree 1a7e01", "tree --json", "tree nobody"}},
 		{name: "du", lines: []string{"du", "du --json", "du --verify", "du --verify --json"}},
 		{name: "log", lines: []string{"log", "log -n 2", "log --last 1 --json", "log --since 1h", "log --since 100h -n 1", "log --since yesterday", "log -n -1"}},
+		{name: "top", prepare: func(t *testing.T, s *sample) {
+			must(t, os.Remove(s.path(db.LockName)))
+			must(t, os.Remove(s.path(db.LockName+".queue")))
+		}, lines: []string{
+			"top", "top --json", "top --help", "top --count -1", "top --interval 1ms", "top all", "top --count 2 --interval 10ms", "ls -q images",
+		}},
 		{name: "fsck", lines: []string{"fsck", "fsck --depth structure", "fsck --json", "fsck --depth deep", "fsck ROOT/csdb.db", "fsck ROOT", "fsck ROOT/nothing", "--driver overlay fsck", "fsck a b"}},
 		{name: "backup", lines: []string{"backup FILE", "backup FILE", "fsck FILE", "--json backup ROOT/nowhere/x", "backup"}},
 		{name: "backup-json", lines: []string{"backup --json FILE"}},
@@ -151,7 +157,7 @@ func transcripts() []transcript {
 		}, lines: []string{"ls", "ls --json", "tree", "tree --json", "du", "du --json", "fsck"}},
 		{
 			name: "no-store", prepare: func(t *testing.T, s *sample) { must(t, os.RemoveAll(s.root)) },
-			lines: []string{"info", "ls", "inspect x", "tree", "du", "log", "fsck", "report --html FILE", "backup FILE", "compact", "gc", "db stats", "db rollback"},
+			lines: []string{"info", "ls", "inspect x", "tree", "du", "log", "top", "fsck", "report --html FILE", "backup FILE", "compact", "gc", "db stats", "db rollback"},
 		},
 		{name: "another-driver", lines: []string{"--driver overlay info", "--driver floppy info", "--driver vfs ls -q"}},
 		{name: "damaged", prepare: damage, lines: []string{

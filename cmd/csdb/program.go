@@ -66,7 +66,7 @@ func (p *program) app() *urfave.App {
 // commands returns all commands in the order in which the help lists them.
 func (p *program) commands() []*urfave.Command {
 	return []*urfave.Command{
-		p.infoCommand(), p.lsCommand(), p.inspectCommand(), p.refsCommand(), p.treeCommand(), p.duCommand(), p.logCommand(),
+		p.infoCommand(), p.lsCommand(), p.inspectCommand(), p.refsCommand(), p.treeCommand(), p.duCommand(), p.logCommand(), p.topCommand(),
 		p.fsckCommand(), p.reportCommand(), p.repairCommand(), p.backupCommand(), p.restoreCommand(), p.rescueCommand(), p.compactCommand(), p.gcCommand(),
 		p.leaseCommand(), p.dbCommand(),
 		p.completionCommand(), p.docsCommand(),

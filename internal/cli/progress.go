@@ -47,7 +47,11 @@ func (e Env) StartProgress(what string, total int64) Progress {
 // can be written anew.
 func (e Env) hasTerminal() bool {
 	file, ok := e.Stderr.(*os.File)
-	return ok && e.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
+	return ok && isTerminal(file, e.Getenv)
+}
+
+func isTerminal(file *os.File, getenv func(string) string) bool {
+	return getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
 }
 
 // Add says that n more bytes have been worked on.

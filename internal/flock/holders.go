@@ -55,10 +55,32 @@ func (h Holder) String() string {
 	return fmt.Sprintf("process %d (%s)", h.PID, h.Command)
 }
 
+// Lock is a lock of flock(2), or the wait for one.
+type Lock struct {
+	Holder
+
+	Mode    Mode
+	Waiting bool
+}
+
 // Holders returns the processes that hold a lock of flock(2) on f, as far as
+// Locks shows them.
+func Holders(f *os.File) []Holder { return holders(Locks(f)) }
+
+func holders(locks []Lock) []Holder {
+	var holders []Holder
+	for _, lock := range locks {
+		if !lock.Waiting {
+			holders = append(holders, lock.Holder)
+		}
+	}
+	return holders
+}
+
+// Locks returns the locks of flock(2) on f, and who waits for one, as far as
 // /proc/locks (proc_locks(5)) shows them: processes of another PID namespace
-// may be missing. Each process is there once.
-func Holders(f *os.File) []Holder {
+// may be missing. Each process is there once for each mode.
+func Locks(f *os.File) []Lock {
 	var stat unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &stat); err != nil {
 		return nil
@@ -67,24 +89,24 @@ func Holders(f *os.File) []Holder {
 	if err != nil {
 		return nil
 	}
-	return holdersIn(text, fmt.Sprintf("%02x:%02x", unix.Major(stat.Dev), unix.Minor(stat.Dev)), stat.Ino)
+	return locksIn(text, fmt.Sprintf("%02x:%02x", unix.Major(stat.Dev), unix.Minor(stat.Dev)), stat.Ino)
 }
 
-// holdersIn returns those that /proc/locks shows for a file.
-func holdersIn(text, device string, inode uint64) []Holder {
-	seen := make(map[heldLock]bool)
-	var here, elsewhere []Holder
+// locksIn returns those that /proc/locks shows for a file.
+func locksIn(text, device string, inode uint64) []Lock {
+	seen := make(map[shownLock]bool)
+	var here, elsewhere []Lock
 	for line := range strings.Lines(text) {
 		lock, ok := parseLock(line)
 		if !ok || lock.inode != inode || seen[lock] {
 			continue
 		}
 		seen[lock] = true
-		holder := Holder{PID: lock.pid, Command: commandOf(lock.pid)}
+		lock.Command = commandOf(lock.PID)
 		if lock.device == device {
-			here = append(here, holder)
+			here = append(here, lock.Lock)
 		} else {
-			elsewhere = append(elsewhere, holder)
+			elsewhere = append(elsewhere, lock.Lock)
 		}
 	}
 	if here == nil {
@@ -109,27 +131,37 @@ func readLocks() (string, error) {
 	return text.String(), err
 }
 
-// heldLock is a lock of flock(2) as /proc/locks shows it.
-type heldLock struct {
-	pid    int
+// shownLock is a lock of flock(2) as /proc/locks shows it.
+type shownLock struct {
+	Lock
+
 	device string
 	inode  uint64
 }
 
 // parseLock reads a line such as "1: FLOCK  ADVISORY  WRITE 1234 fe:00:567 0 EOF".
-// Lines of waiting processes have "->" in the second place and are skipped.
-func parseLock(line string) (heldLock, bool) {
+// Lines of waiting processes have "->" in the second place.
+func parseLock(line string) (lock shownLock, ok bool) {
 	fields := strings.Fields(line)
+	if len(fields) > 1 && fields[1] == "->" {
+		lock.Waiting = true
+		fields = fields[1:]
+	}
 	if len(fields) < 6 || fields[1] != "FLOCK" {
-		return heldLock{}, false
+		return lock, false
 	}
 	colon := strings.LastIndexByte(fields[5], ':')
 	if colon < 0 {
-		return heldLock{}, false
+		return lock, false
 	}
-	pid, errPID := strconv.Atoi(fields[4])
-	inode, errInode := strconv.ParseUint(fields[5][colon+1:], 10, 64)
-	return heldLock{pid, fields[5][:colon], inode}, errPID == nil && errInode == nil && pid > 0
+	if fields[3] == "WRITE" {
+		lock.Mode = Exclusive
+	}
+	var errPID, errInode error
+	lock.PID, errPID = strconv.Atoi(fields[4])
+	lock.inode, errInode = strconv.ParseUint(fields[5][colon+1:], 10, 64)
+	lock.device = fields[5][:colon]
+	return lock, errPID == nil && errInode == nil && lock.PID > 0
 }
 
 // maxCommand is how much of a command line is worth showing, in characters.

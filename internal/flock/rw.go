@@ -120,6 +120,14 @@ func (l *RW) Release() {
 	l.held.letGo()
 }
 
+// WriteAt writes to the lock file at an offset. The caller holds the lock
+// exclusively; what is in the file is of no importance to the lock.
+func (l *RW) WriteAt(b []byte, at int64) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held.file.WriteAt(b, at)
+}
+
 // Close closes the lock files. Nobody may hold the lock or be waiting for it.
 func (l *RW) Close() {
 	_ = l.turnstile.file.Load().Close()
