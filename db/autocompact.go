@@ -63,7 +63,7 @@ func (db *DB) shrink(ctx context.Context, done *committed) {
 	wait, cancel := context.WithTimeoutCause(ctx, autoWait, fmt.Errorf("%w: waited for %v", model.ErrBusy, autoWait))
 	defer cancel()
 	// Others may have been faster.
-	err := db.file.alone(wait, func() error { return db.compact(ctx, wait, a.worthwhile) })
+	err := db.file.alone(wait, func() error { return db.compact(ctx, wait, a.worthwhile, nil) })
 	switch {
 	case err == nil, ctx.Err() != nil, errors.Is(err, model.ErrClosed):
 	case errors.Is(err, model.ErrBusy):

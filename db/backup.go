@@ -19,10 +19,21 @@ import (
 // pages of the file into the memory of the system, not until they are on disk.
 // The copy gets the name path only when it is complete, durable, and its pages
 // have been checked; a file of that name that exists is not replaced.
-func (db *DB) Backup(ctx context.Context, path string) (err error) {
+func (db *DB) Backup(ctx context.Context, path string) error {
+	return db.BackupWith(ctx, path, BackupOptions{})
+}
+
+// BackupOptions say how a backup is made.
+type BackupOptions struct {
+	// Progress is told how far it has come.
+	Progress Progress
+}
+
+// BackupWith is Backup with options.
+func (db *DB) BackupWith(ctx context.Context, path string, options BackupOptions) error {
 	temp := filepath.Join(filepath.Dir(path), fsutil.TempName())
 	defer func() { _ = os.Remove(temp) }()
-	if err := db.copyTo(ctx, temp); err != nil {
+	if err := db.copyTo(ctx, temp, options.Progress); err != nil {
 		return fmt.Errorf("backup of %s: %w", db.Path(), err)
 	}
 	report, err := CheckFile(ctx, temp)
@@ -41,14 +52,14 @@ func (db *DB) Backup(ctx context.Context, path string) (err error) {
 }
 
 // copyTo writes a copy of the database to a new file.
-func (db *DB) copyTo(ctx context.Context, path string) (err error) {
+func (db *DB) copyTo(ctx context.Context, path string, progress Progress) (err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	err = db.View(ctx, func(tx *ReadTx) error {
-		w := &contextWriter{ctx: ctx, file: f}
+		w := &contextWriter{ctx: ctx, file: f, done: progress.Start("copying", tx.bolt.Size())}
 		_, err := tx.bolt.WriteTo(w)
 		// What bbolt makes of an error of the writer tells less.
 		return classify(path, cmp.Or(w.err, err))
@@ -64,13 +75,15 @@ func (db *DB) copyTo(ctx context.Context, path string) (err error) {
 type contextWriter struct {
 	ctx  context.Context //nolint:containedctx // It lives as long as one copy.
 	file *os.File
-	err  error // the first one
+	done func(n int64) // is told what has been written
+	err  error         // the first one
 }
 
 // Write writes to the file.
 func (w *contextWriter) Write(b []byte) (n int, err error) {
 	if err = context.Cause(w.ctx); err == nil {
 		n, err = w.file.Write(b)
+		w.done(int64(n))
 	}
 	w.err = cmp.Or(w.err, err)
 	return n, err

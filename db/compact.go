@@ -22,6 +22,8 @@ type CompactOptions struct {
 	// Wait is how long to wait for others who use the database; 0 means as long
 	// as the context lasts.
 	Wait time.Duration
+	// Progress is told how far it has come.
+	Progress Progress
 }
 
 // Compacted tells what Compact has done.
@@ -56,12 +58,13 @@ func (db *DB) Compact(ctx context.Context, options CompactOptions) (*Compacted, 
 		return done, err
 	}
 	always := func(*committed) bool { return true }
-	err = db.file.alone(wait, func() error { return db.compact(ctx, wait, always) })
+	err = db.file.alone(wait, func() error { return db.compact(ctx, wait, always, options.Progress) })
 	if err != nil {
 		return nil, fmt.Errorf("compact %s: %w", db.file.path, err)
 	}
 	done.Done = true
-	return done, db.View(ctx, func(tx *ReadTx) (err error) {
+	// It has been done, whether or not the caller still waits.
+	return done, db.View(context.WithoutCancel(ctx), func(tx *ReadTx) (err error) {
 		done.After, err = tx.FileInfo()
 		return err
 	})
@@ -70,7 +73,7 @@ func (db *DB) Compact(ctx context.Context, options CompactOptions) (*Compacted, 
 // compact replaces the database while nobody uses it, if what it then is like is
 // worth it. It waits under the context wait for programs that do not know our
 // lock.
-func (db *DB) compact(ctx, wait context.Context, worthwhile func(*committed) bool) error {
+func (db *DB) compact(ctx, wait context.Context, worthwhile func(*committed) bool, progress Progress) error {
 	// The handle has the lock that those programs look for, until the new file is
 	// in place.
 	h, err := db.file.openHandle(wait, flock.Exclusive)
@@ -78,7 +81,8 @@ func (db *DB) compact(ctx, wait context.Context, worthwhile func(*committed) boo
 		return err
 	}
 	defer h.close()
-	if !worthwhile(h.committed()) {
+	now := h.committed()
+	if !worthwhile(now) {
 		return nil
 	}
 	// What is damaged might get lost in a copy.
@@ -94,9 +98,13 @@ func (db *DB) compact(ctx, wait context.Context, worthwhile func(*committed) boo
 		return err
 	}
 	defer r.discard()
-	if err := h.transact(false, func(from *bolt.Tx) error { return r.fill(ctx, from) }); err != nil {
+	// Everything is read three times: to be copied, and to be compared.
+	c := &copier{ctx: ctx, left: 3 * (now.pages - now.free) * now.pageSize}
+	c.done = progress.Start("compacting", c.left)
+	if err := h.transact(false, func(from *bolt.Tx) error { return r.fill(c, from) }); err != nil {
 		return err
 	}
+	c.done(c.left)
 	if err := errors.Join(r.number(), r.note(ctx, OpCompact, nil, db.options)); err != nil {
 		return err
 	}
@@ -107,7 +115,7 @@ func (db *DB) compact(ctx, wait context.Context, worthwhile func(*committed) boo
 }
 
 // fill makes the new file from everything that a transaction sees.
-func (r *replacement) fill(ctx context.Context, from *bolt.Tx) (err error) {
+func (r *replacement) fill(c *copier, from *bolt.Tx) (err error) {
 	f, err := r.create()
 	if err != nil {
 		return err
@@ -121,9 +129,9 @@ func (r *replacement) fill(ctx context.Context, from *bolt.Tx) (err error) {
 		return classify(r.temp, err)
 	}
 	file.AllocSize = growStep
-	err = file.Update(func(to *bolt.Tx) error { return copyBuckets(ctx, to, from) })
+	err = file.Update(func(to *bolt.Tx) error { return c.copyBuckets(to, from) })
 	if err == nil {
-		err = compareBuckets(ctx, file, from)
+		err = c.compareBuckets(file, from)
 	}
 	return classify(r.temp, errors.Join(err, file.Sync(), file.Close()))
 }
@@ -132,24 +140,42 @@ func (r *replacement) fill(ctx context.Context, from *bolt.Tx) (err error) {
 // first changes from splitting each page that they touch.
 const fillPercent = 0.9
 
+// copier copies and compares what is in a database.
+type copier struct {
+	ctx context.Context //nolint:containedctx // It lives as long as one copy.
+	// left is how many bytes there still are to be worked on, about, and done is
+	// told of those that have been.
+	left int64
+	done func(n int64)
+}
+
+// pass goes on behind a key and its value, unless the context has ended.
+func (c *copier) pass(key, value []byte) error {
+	const header = 16 // of each in a page
+	n := min(int64(header+len(key)+len(value)), c.left)
+	c.left -= n
+	c.done(n)
+	return context.Cause(c.ctx)
+}
+
 // copyBuckets copies everything from one transaction to another.
-func copyBuckets(ctx context.Context, to, from *bolt.Tx) error {
+func (c *copier) copyBuckets(to, from *bolt.Tx) error {
 	return from.ForEach(func(name []byte, inner *bolt.Bucket) error {
 		made, err := to.CreateBucket(name)
 		if err != nil {
 			return err
 		}
-		return copyBucket(ctx, made, inner)
+		return c.copyBucket(made, inner)
 	})
 }
 
-func copyBucket(ctx context.Context, to, from *bolt.Bucket) error {
+func (c *copier) copyBucket(to, from *bolt.Bucket) error {
 	to.FillPercent = fillPercent
 	if err := to.SetSequence(from.Sequence()); err != nil {
 		return err
 	}
 	return from.ForEach(func(key, value []byte) error {
-		if err := context.Cause(ctx); err != nil {
+		if err := c.pass(key, value); err != nil {
 			return err
 		}
 		if value != nil {
@@ -159,18 +185,18 @@ func copyBucket(ctx context.Context, to, from *bolt.Bucket) error {
 		if err != nil {
 			return err
 		}
-		return copyBucket(ctx, made, from.Bucket(key))
+		return c.copyBucket(made, from.Bucket(key))
 	})
 }
 
 // compareBuckets looks whether the copy has what it is a copy of.
-func compareBuckets(ctx context.Context, file *bolt.DB, from *bolt.Tx) error {
-	want, err := sumOf(ctx, from)
+func (c *copier) compareBuckets(file *bolt.DB, from *bolt.Tx) error {
+	want, err := c.sumOf(from)
 	if err != nil {
 		return err
 	}
 	return file.View(func(tx *bolt.Tx) error {
-		got, err := sumOf(ctx, tx)
+		got, err := c.sumOf(tx)
 		if err == nil && got != want {
 			err = errors.New("the copy differs from the original")
 		}
@@ -179,15 +205,15 @@ func compareBuckets(ctx context.Context, file *bolt.DB, from *bolt.Tx) error {
 }
 
 // sumOf returns a checksum over everything that a transaction sees.
-func sumOf(ctx context.Context, tx *bolt.Tx) (uint64, error) {
-	s := &contentSum{ctx: ctx, table: crc64.MakeTable(crc64.ECMA)}
+func (c *copier) sumOf(tx *bolt.Tx) (uint64, error) {
+	s := &contentSum{pass: c.pass, table: crc64.MakeTable(crc64.ECMA)}
 	err := tx.ForEach(s.bucket)
 	return s.sum, err
 }
 
 // contentSum sums up buckets.
 type contentSum struct {
-	ctx   context.Context //nolint:containedctx // It lives as long as one sum.
+	pass  func(key, value []byte) error
 	table *crc64.Table
 	sum   uint64
 }
@@ -206,7 +232,7 @@ func (s *contentSum) bucket(name []byte, b *bolt.Bucket) error {
 			return s.bucket(key, b.Bucket(key))
 		}
 		s.add(key, value)
-		return context.Cause(s.ctx)
+		return s.pass(key, value)
 	})
 	s.add([]byte("end"))
 	return err

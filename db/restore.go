@@ -26,6 +26,8 @@ type RestoreOptions struct {
 	Wait time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Progress is told how far it has come.
+	Progress Progress
 }
 
 // Restored tells what Restore has done.
@@ -75,7 +77,7 @@ func Restore(ctx context.Context, root, backup string, options RestoreOptions) (
 		return nil, err
 	}
 	defer r.discard()
-	if err := r.copyOf(ctx, backup); err != nil {
+	if err := r.copyOf(ctx, backup, options.Progress); err != nil {
 		return nil, fmt.Errorf("backup %s: %w", backup, err)
 	}
 	restored, err := r.examine(ctx, "backup "+backup)
@@ -169,13 +171,13 @@ func alone(ctx context.Context, path string) (release func(), err error) {
 
 // copyOf makes the new file a copy of a file, which may be the database of
 // another store.
-func (r *replacement) copyOf(ctx context.Context, path string) error {
+func (r *replacement) copyOf(ctx context.Context, path string, progress Progress) error {
 	release, err := keepStill(ctx, path)
 	if err != nil {
 		return err
 	}
 	defer release()
-	return r.copyFile(ctx, path)
+	return r.copyFile(ctx, path, progress)
 }
 
 // examine checks the new file.

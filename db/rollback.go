@@ -120,7 +120,7 @@ func Rollback(ctx context.Context, root string, txID uint64, options RestoreOpti
 		return nil, err
 	}
 	defer r.discard()
-	if err := r.copyFile(ctx, path); err != nil {
+	if err := r.copyFile(ctx, path, nil); err != nil {
 		return nil, err
 	}
 	if err := r.forget(before); err != nil {
@@ -164,7 +164,7 @@ func (r *replacement) forget(before meta) (err error) {
 }
 
 // copyFile makes the new file a copy of a file that nobody writes to.
-func (r *replacement) copyFile(ctx context.Context, path string) (err error) {
+func (r *replacement) copyFile(ctx context.Context, path string, progress Progress) (err error) {
 	from, err := (&handle{path: path}).openFile()
 	if err != nil {
 		return err
@@ -175,6 +175,10 @@ func (r *replacement) copyFile(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
-	_, err = io.Copy(&contextWriter{ctx: ctx, file: to}, from)
+	info, err := from.Stat()
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(&contextWriter{ctx: ctx, file: to, done: progress.Start("copying", info.Size())}, from)
 	return classify(r.temp, err)
 }

@@ -141,15 +141,16 @@ type recordKey struct {
 // error means that the file could not be read: no content is too strange.
 //
 // The memory that it takes goes by the records in the file.
-func Salvage(ctx context.Context, path string) (*Salvaged, error) {
+func Salvage(ctx context.Context, path string, progress Progress) (*Salvaged, error) {
 	f, info, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
 	s := &salvager{
-		ctx: ctx, file: f, size: info.Size(), budget: readBudget(info.Size()),
-		out: newSalvaged(path, info.Size()),
+		ctx: ctx, size: info.Size(), budget: readBudget(info.Size()),
+		out:  newSalvaged(path, info.Size()),
+		file: &countedFile{ReaderAt: f, left: info.Size(), done: progress.Start("reading", info.Size())},
 	}
 	if err := s.run(); err != nil {
 		return nil, fmt.Errorf("salvaging %s: %w", path, err)

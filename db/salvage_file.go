@@ -6,14 +6,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"os"
 	"slices"
 )
 
 // salvager salvages one file.
 type salvager struct {
 	ctx  context.Context //nolint:containedctx // It lives as long as one call of Salvage.
-	file *os.File
+	file io.ReaderAt
 	size int64
 	// budget is how many bytes of values may still be read outside trees.
 	budget int64

@@ -24,7 +24,7 @@ func salvageImage(t testing.TB, image []byte) *db.Salvaged {
 
 func salvage(t testing.TB, path string) *db.Salvaged {
 	t.Helper()
-	s, err := db.Salvage(t.Context(), path)
+	s, err := db.Salvage(t.Context(), path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -268,7 +268,7 @@ func TestSalvageEndsWithTheContext(t *testing.T) {
 	writeFile(t, path, image)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := db.Salvage(ctx, path); !errors.Is(err, context.Canceled) {
+	if _, err := db.Salvage(ctx, path, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("salvage: %v", err)
 	}
 	if _, err := salvage(t, path).Rebuild(ctx, path+".new", lostInfo, db.Options{NoSync: true}); !errors.Is(err, context.Canceled) {

@@ -68,13 +68,22 @@ type Record struct {
 	Key, Value []byte
 }
 
+// LookOptions say how to look at a database file.
+type LookOptions struct {
+	// Wait is how long to wait for those who write to the file; 0 means as long as
+	// the context lasts.
+	Wait time.Duration
+	// Progress is told how far it has come.
+	Progress Progress
+}
+
 // Look surveys a database file, whatever its name, and calls fn, unless that is
 // nil, for each record that can be read, those of a bucket in the order of their
 // keys as long as the file is intact. Nothing is written. It waits for those who
 // write to the file, see Examine. An error is returned if nothing can be read,
 // or if fn returned one.
-func Look(ctx context.Context, wait time.Duration, path string, fn func(*Record) error) (*Survey, error) {
-	waiting, cancel := waitAtMost(ctx, wait)
+func Look(ctx context.Context, path string, options LookOptions, fn func(*Record) error) (*Survey, error) {
+	waiting, cancel := waitAtMost(ctx, options.Wait)
 	defer cancel()
 	release, err := keepStill(waiting, path)
 	if err != nil {
@@ -93,6 +102,8 @@ func Look(ctx context.Context, wait time.Duration, path string, fn func(*Record)
 	if err := l.begin(path, file); err != nil {
 		return nil, err
 	}
+	used := max(int64(l.source.count)-int64(l.survey.Free), 0) * l.source.size
+	l.source.file = &countedFile{ReaderAt: file, left: used, done: options.Progress.Start("reading", used)}
 	if err := l.tree(l.root, nil, 0); err != nil {
 		return nil, err
 	}

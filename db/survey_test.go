@@ -20,7 +20,7 @@ import (
 func look(t testing.TB, path string) (*db.Survey, []*db.Record) {
 	t.Helper()
 	var records []*db.Record
-	survey, err := db.Look(t.Context(), time.Minute, path, func(r *db.Record) error {
+	survey, err := db.Look(t.Context(), path, db.LookOptions{Wait: time.Minute}, func(r *db.Record) error {
 		records = append(records, r.Clone())
 		return nil
 	})
@@ -112,7 +112,7 @@ func TestLookAtDamagedFiles(t *testing.T) {
 			damaged := append([]byte{}, image...)
 			harm(damaged)
 			writeFile(t, path, damaged)
-			_, err := db.Look(t.Context(), 0, path, nil)
+			_, err := db.Look(t.Context(), path, db.LookOptions{}, nil)
 			if err != nil && !errors.Is(err, model.ErrCorrupt) {
 				t.Error(err)
 			}
@@ -139,7 +139,7 @@ func TestLookAtDamagedFiles(t *testing.T) {
 		if err := os.WriteFile(path, damaged[:rapid.IntRange(0, len(damaged)).Draw(t, "size")], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := db.Look(ctx, 0, path, func(r *db.Record) error {
+		_, err := db.Look(ctx, path, db.LookOptions{}, func(r *db.Record) error {
 			_, err := r.Decoded()
 			return ignoreCorrupt(err)
 		})

@@ -38,7 +38,7 @@ func (db *DB) TakeBack(ctx context.Context, copied string, txID int, fn func() e
 			return err
 		}
 		defer r.discard()
-		if err := errors.Join(r.copyOf(ctx, copied), r.keepMode()); err != nil {
+		if err := errors.Join(r.copyOf(ctx, copied, nil), r.keepMode()); err != nil {
 			return err
 		}
 		return r.swap(ctx, "")

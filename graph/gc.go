@@ -22,6 +22,8 @@ type GCOptions struct {
 	Unused *UnusedPolicy
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Progress is told how much has been measured, and how much of it removed.
+	Progress db.Progress
 }
 
 // UnusedPolicy says which images and layers are to be deleted although they have
@@ -108,7 +110,7 @@ func (s *Store) Collect(ctx context.Context, options GCOptions) (*Collected, err
 	if options.Unused != nil {
 		errs = append(errs, s.collectUnused(ctx, options, c))
 	}
-	errs = append(errs, s.collectDebris(ctx, options.DryRun, c))
+	errs = append(errs, s.collectDebris(ctx, options, c))
 	slices.Sort(c.Busy)
 	for _, o := range slices.Concat(c.Images, c.Layers) {
 		c.Freed += o.Size
@@ -120,12 +122,12 @@ func (s *Store) Collect(ctx context.Context, options GCOptions) (*Collected, err
 }
 
 // collectDebris removes what has no record.
-func (s *Store) collectDebris(ctx context.Context, dryRun bool, c *Collected) error {
-	found, err := s.debris(ctx)
+func (s *Store) collectDebris(ctx context.Context, options GCOptions, c *Collected) error {
+	found, err := s.debris(ctx, options.Progress)
 	if err != nil {
 		return err
 	}
-	if dryRun {
+	if options.DryRun {
 		for _, d := range found {
 			held, err := s.keys.Held(pathKey(d.Path), flock.Exclusive)
 			if err != nil {
@@ -139,10 +141,15 @@ func (s *Store) collectDebris(ctx context.Context, dryRun bool, c *Collected) er
 		}
 		return nil
 	}
-	r, err := s.Recover(ctx)
-	if r == nil {
-		return err
+	var total int64
+	sizes := make(map[string]int64, len(found))
+	for _, d := range found {
+		sizes[d.Path] = d.Size
+		total += d.Size
 	}
+	done := options.Progress.Start("removing", total)
+	r := &recovery{removed: func(path string) { done(sizes[path]) }}
+	err = s.recover(ctx, r)
 	c.Busy = append(c.Busy, r.Busy...)
 	gone := make(map[string]bool)
 	for _, path := range slices.Concat(r.Trash, r.Staged, r.Strays) {
@@ -157,7 +164,7 @@ func (s *Store) collectDebris(ctx context.Context, dryRun bool, c *Collected) er
 }
 
 // debris lists and measures what has no record at this moment.
-func (s *Store) debris(ctx context.Context) (all []Debris, err error) {
+func (s *Store) debris(ctx context.Context, progress db.Progress) (all []Debris, err error) {
 	trash, err := view(ctx, s, func(tx *ReadTx) ([]db.Trash, error) { return tx.db.AllTrash() })
 	if err != nil {
 		return nil, err
@@ -166,11 +173,13 @@ func (s *Store) debris(ctx context.Context) (all []Debris, err error) {
 	if err != nil {
 		return nil, err
 	}
+	done := progress.Start("measuring", -1)
 	for _, t := range trash {
 		size, err := s.sizeOnDisk(ctx, db.Staged{Path: t.Path, Kind: t.Kind, Dir: t.Dir})
 		if err != nil {
 			return nil, err
 		}
+		done(size)
 		all = append(all, Debris{Path: t.Path, Trash: true, Size: size})
 	}
 	for _, e := range strays {
@@ -178,6 +187,7 @@ func (s *Store) debris(ctx context.Context) (all []Debris, err error) {
 		if err != nil {
 			return nil, err
 		}
+		done(size)
 		all = append(all, Debris{Path: e.Path, Size: size})
 	}
 	return all, nil

@@ -88,6 +88,39 @@ func TestCollectWithoutPolicyRemovesOnlyWhatHasNoRecord(t *testing.T) {
 	})
 }
 
+// What is to be removed is measured before, and told of when it has gone.
+func TestCollectTellsHowFarItHasCome(t *testing.T) {
+	p := newPlace(t, "vfs")
+	s := p.open(t)
+	manyImages(t, s)
+	for file := range strays(p) {
+		plantFile(t, filepath.Join(p.root, file))
+	}
+	type step struct {
+		what  string
+		total int64
+	}
+	var steps []step
+	removed := int64(0)
+	options := unused(graph.UnusedPolicy{})
+	options.Progress = func(what string, total int64) func(int64) {
+		steps = append(steps, step{what, total})
+		if what != "removing" {
+			return func(int64) {}
+		}
+		return func(n int64) { removed += n }
+	}
+	c := must(s.Collect(t.Context(), options))(t)
+	var debris int64
+	for _, d := range c.Debris {
+		debris += d.Size
+	}
+	want := []step{{"measuring", -1}, {"removing", c.Freed - debris}, {"measuring", -1}, {"removing", debris}}
+	if diff := cmp.Diff(want, steps, cmp.AllowUnexported(step{})); diff != "" || debris == 0 || debris == c.Freed || removed != c.Freed {
+		t.Errorf("%d bytes removed, %+v: %s", removed, c, diff)
+	}
+}
+
 // What somebody is about to commit is not touched.
 func TestCollectLeavesWhatIsBeingMade(t *testing.T) {
 	p := newPlace(t, "vfs")

@@ -42,13 +42,40 @@ func (s *Store) collectUnused(ctx context.Context, options GCOptions, c *Collect
 		return err
 	}
 	c.Leased = append(c.Leased, p.leased...)
+	total, err := s.measurePlan(ctx, p, options.Progress)
+	if err != nil {
+		return err
+	}
+	done := options.Progress.Start("removing", total)
 	for i := range p.images {
 		err = errors.Join(err, s.collectObject(ctx, &p.images[i], options.DryRun, &c.Images))
+		done(p.images[i].Size)
 	}
 	for i := range p.layers {
 		err = errors.Join(err, s.collectObject(ctx, &p.layers[i], options.DryRun, &c.Layers))
+		done(p.layers[i].Size)
 	}
 	return err
+}
+
+// measurePlan adds the sizes of the directories of what is to be deleted, and
+// returns the sum of all sizes.
+func (s *Store) measurePlan(ctx context.Context, p *gcPlan, progress db.Progress) (total int64, err error) {
+	done := progress.Start("measuring", -1)
+	for _, all := range [][]planned{p.images, p.layers} {
+		for i := range all {
+			for _, dir := range all[i].dirs {
+				size, err := s.sizeOnDisk(ctx, db.Staged{Kind: db.TrashLayer, Dir: dir})
+				if err != nil {
+					return 0, err
+				}
+				all[i].Size += size
+				done(size)
+			}
+			total += all[i].Size
+		}
+	}
+	return total, nil
 }
 
 // mountedLayers returns the layers that are mounted.
@@ -65,13 +92,6 @@ func (s *Store) mountedLayers(ctx context.Context) (map[model.LayerID]bool, erro
 
 // collectObject deletes an image or a layer, unless it has come into use again.
 func (s *Store) collectObject(ctx context.Context, o *planned, dryRun bool, done *[]CollectedObject) error {
-	for _, dir := range o.dirs {
-		size, err := s.sizeOnDisk(ctx, db.Staged{Kind: db.TrashLayer, Dir: dir})
-		if err != nil {
-			return err
-		}
-		o.Size += size
-	}
 	if !dryRun {
 		deleted, err := update(ctx, s, func(tx *Tx) (bool, error) { return tx.collect(o) })
 		if err != nil || !deleted {

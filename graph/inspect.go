@@ -41,6 +41,11 @@ func (tx *ReadTx) FileInfo() (db.FileInfo, error) { return tx.db.FileInfo() }
 // part of it.
 func (s *Store) Backup(ctx context.Context, path string) error { return s.db.Backup(ctx, path) }
 
+// BackupWith is Backup with options.
+func (s *Store) BackupWith(ctx context.Context, path string, options db.BackupOptions) error {
+	return s.db.BackupWith(ctx, path, options)
+}
+
 // LayerByID returns the layer with an ID, and nothing else that the ID could
 // mean as a reference.
 func (tx *ReadTx) LayerByID(id model.LayerID) (*model.Layer, error) { return tx.db.Layer(id) }

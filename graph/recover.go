@@ -34,18 +34,35 @@ func (s *Store) Recover(ctx context.Context) (*Recovered, error) {
 	if err := s.writable(); err != nil {
 		return nil, err
 	}
-	r := &Recovered{}
-	return r, errors.Join(s.recoverTrash(ctx, r), s.recoverStaged(ctx, r), s.recoverStrays(ctx, r), s.recoverMounts(ctx))
+	r := &recovery{removed: func(string) {}}
+	return &r.Recovered, s.recover(ctx, r)
+}
+
+// recovery is one that is under way.
+type recovery struct {
+	Recovered
+
+	// removed is told of each path that is gone.
+	removed func(path string)
+}
+
+func (s *Store) recover(ctx context.Context, r *recovery) error {
+	return errors.Join(s.recoverTrash(ctx, r), s.recoverStaged(ctx, r), s.recoverStrays(ctx, r), s.recoverMounts(ctx))
 }
 
 // recoverTrash removes everything in the trash.
-func (s *Store) recoverTrash(ctx context.Context, r *Recovered) error {
+func (s *Store) recoverTrash(ctx context.Context, r *recovery) error {
 	trash, err := view(ctx, s, func(tx *ReadTx) ([]db.Trash, error) { return tx.db.AllTrash() })
-	done, errReap := s.reap(ctx, trash, hastily)
-	gone := make(map[string]bool, len(done))
-	for _, t := range done {
-		gone[t.Path] = true
-		r.Trash = append(r.Trash, t.Path)
+	var errReap error
+	gone := make(map[string]bool, len(trash))
+	for batch := range slices.Chunk(trash, reapBatch) {
+		done, err := s.reap(ctx, batch, hastily)
+		errReap = errors.Join(errReap, err)
+		for _, t := range done {
+			gone[t.Path] = true
+			r.Trash = append(r.Trash, t.Path)
+			r.removed(t.Path)
+		}
 	}
 	for _, t := range trash {
 		if !gone[t.Path] && errReap == nil {
@@ -56,7 +73,7 @@ func (s *Store) recoverTrash(ctx context.Context, r *Recovered) error {
 }
 
 // recoverStaged removes what was staged by processes that are dead.
-func (s *Store) recoverStaged(ctx context.Context, r *Recovered) error {
+func (s *Store) recoverStaged(ctx context.Context, r *recovery) error {
 	var staged []db.Staged
 	err := s.run.View(ctx, func(tx *db.RunTx) (err error) {
 		staged, err = tx.Staged()
@@ -72,6 +89,7 @@ func (s *Store) recoverStaged(ctx context.Context, r *Recovered) error {
 		switch outcome {
 		case strayRemoved:
 			r.Staged = append(r.Staged, e.Path)
+			r.removed(e.Path)
 		case strayBusy:
 			r.Busy = append(r.Busy, e.Path)
 		case strayNeeded: // its author died before he could say that it is committed
@@ -122,7 +140,7 @@ func (s *Store) removeStray(ctx context.Context, e db.Staged) (outcome, error) {
 
 // recoverStrays removes everything in the directories of the store that has no
 // record.
-func (s *Store) recoverStrays(ctx context.Context, r *Recovered) error {
+func (s *Store) recoverStrays(ctx context.Context, r *recovery) error {
 	strays, err := s.strays(ctx)
 	errs := []error{err}
 	for _, e := range strays {
@@ -132,6 +150,7 @@ func (s *Store) recoverStrays(ctx context.Context, r *Recovered) error {
 			errs = append(errs, fmt.Errorf("content %s without record: %w", e.Path, err))
 		case outcome == strayRemoved:
 			r.Strays = append(r.Strays, e.Path)
+			r.removed(e.Path)
 		case outcome == strayBusy && !slices.Contains(r.Busy, e.Path):
 			r.Busy = append(r.Busy, e.Path)
 		}

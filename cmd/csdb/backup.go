@@ -50,7 +50,9 @@ func (o *backup) run(ctx context.Context, s *session, args []string) error {
 	value := backupInfo{File: path}
 	err = s.with(ctx, func(store *graph.Store) error {
 		value.UUID = store.Info().UUID
-		return store.Backup(ctx, path)
+		steps := &steps{Env: s.Env}
+		defer steps.end()
+		return store.BackupWith(ctx, path, db.BackupOptions{Progress: steps.start})
 	})
 	if err != nil {
 		return err

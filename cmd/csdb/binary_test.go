@@ -74,6 +74,10 @@ func testBash(t *testing.T, binary string, s *sample) {
 		"csdb refs app :":                "latest",
 		"csdb refs web ":                 "",
 		"csdb --root /nowhere inspect t": "",
+		"csdb fsck --depth con":          "contents",
+		"csdb fsck --only we":            "web",
+		"csdb gc --keep app : l":         "latest",
+		"csdb gc --ke":                   "--keep-last --keep",
 		"csdb --driver vfs ":             "info ls inspect refs tree du log top fsck report repair backup restore rescue compact gc lease db completion",
 	} {
 		script := `set -u; source <(csdb completion bash)

@@ -51,7 +51,9 @@ func (o *compact) run(ctx context.Context, s *session, _ []string) error {
 		return &usageError{command: "compact", err: fmt.Errorf("--if-free %d is not a percentage", o.ifFree)}
 	}
 	return s.database(ctx, func(database *db.DB) error {
-		done, err := database.Compact(ctx, db.CompactOptions{IfFree: o.ifFree, Wait: max(s.settings.timeout, 0)})
+		steps := &steps{Env: s.Env}
+		done, err := database.Compact(ctx, db.CompactOptions{IfFree: o.ifFree, Wait: max(s.settings.timeout, 0), Progress: steps.start})
+		steps.end()
 		if err != nil {
 			return err
 		}

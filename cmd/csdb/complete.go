@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	urfave "github.com/urfave/cli/v2"
 
 	"github.com/csdb/csdb/graph"
+	"github.com/csdb/csdb/graph/fsck"
 	"github.com/csdb/csdb/model"
 )
 
@@ -34,27 +36,65 @@ const completionTimeout = 300 * time.Millisecond
 // what a shell takes for a command.
 var wordPattern = regexp.MustCompile(`^[0-9A-Za-z._/@+][0-9A-Za-z._/@+:-]*$`)
 
-// complete writes what the next argument of a command may be, one per line, with
-// a backslash before colons: behind others zsh expects a description. It says
-// nothing of what goes wrong, and leaves flags to urfave/cli.
-func (p *program) complete(c *urfave.Command, a completer) urfave.BashCompleteFunc {
+// complete writes what the next argument of a command may be, or the value of
+// the flag before it, one per line, with a backslash before colons: behind others
+// zsh expects a description. It says nothing of what goes wrong, and leaves the
+// names of flags to urfave/cli. The action need not be a completer.
+func (p *program) complete(c *urfave.Command, a action) urfave.BashCompleteFunc {
 	return func(u *urfave.Context) {
 		if n := len(p.words); n > 1 && strings.HasPrefix(p.words[n-2], "-") {
-			urfave.DefaultCompleteWithFlags(c)(u)
+			if values, known := valuesOf(c, strings.TrimLeft(p.words[n-2], "-")); known {
+				p.offer(u.Context, values)
+			} else {
+				urfave.DefaultCompleteWithFlags(c)(u)
+			}
 			return
 		}
-		next := a.candidates(u.Args().Slice())
-		if p.settings.complete() == nil {
-			s := &session{Env: p.Env, settings: p.settings}
-			s.settings.timeout = completionTimeout
-			_ = s.with(u.Context, func(store *graph.Store) error {
-				next.words = append(next.words, s.wordsOf(u.Context, store, &next)...)
-				return nil
-			})
+		if completes, ok := a.(completer); ok {
+			p.offer(u.Context, completes.candidates(u.Args().Slice()))
+		} else {
+			urfave.DefaultCompleteWithFlags(c)(u)
 		}
-		for _, word := range next.words {
-			fmt.Fprintln(p.Stdout, strings.ReplaceAll(word, ":", `\:`))
+	}
+}
+
+// valuesOf returns what the value of a flag of a command may be, if there is such
+// a flag and that can be told.
+func valuesOf(c *urfave.Command, flag string) (values candidates, known bool) {
+	if !slices.ContainsFunc(c.Flags, func(f urfave.Flag) bool { return slices.Contains(f.Names(), flag) }) {
+		return candidates{}, false
+	}
+	switch flag {
+	case "depth":
+		for _, depth := range fsck.Depths() {
+			values.words = append(values.words, string(depth))
 		}
+	case "kind":
+		for _, kind := range model.Kinds {
+			values.words = append(values.words, string(kind))
+		}
+	case "keep":
+		values.kinds = []model.Kind{model.KindImage}
+	case "only":
+		values.kinds = model.Kinds
+	default:
+		return candidates{}, false
+	}
+	return values, true
+}
+
+// offer writes candidates.
+func (p *program) offer(ctx context.Context, next candidates) {
+	if (len(next.kinds) > 0 || next.leases) && p.settings.complete() == nil {
+		s := &session{Env: p.Env, settings: p.settings}
+		s.settings.timeout = completionTimeout
+		_ = s.with(ctx, func(store *graph.Store) error {
+			next.words = append(next.words, s.wordsOf(ctx, store, &next)...)
+			return nil
+		})
+	}
+	for _, word := range next.words {
+		fmt.Fprintln(p.Stdout, strings.ReplaceAll(word, ":", `\:`))
 	}
 }
 

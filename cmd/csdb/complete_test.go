@@ -42,6 +42,18 @@ func TestObjectsAreCompleted(t *testing.T) {
 		{"lease rm nightly", "nightly"},
 		{"tree", all},
 		{"tree web", ""},
+		{"fsck --only", all},
+		{"fsck --depth", "structure references contents"},
+		{"repair --depth", "structure references contents"},
+		{"report --depth", "structure references contents"},
+		{"inspect --kind", "layer image container"},
+		{"refs --kind", "layer image container"},
+		{"gc --keep", images},
+		{"gc --keep tool:2 --keep", images},
+		{"fsck --read-data-subset", ""},
+		{"fsck --keep", ""},
+		{"fsck", ""},
+		{"db get --file", ""},
 	} {
 		r := s.completed(t, strings.Fields(test.want), append(strings.Fields(test.line), "--generate-bash-completion")...)
 		if diff := cmp.Diff(strings.Fields(test.want), strings.Fields(r.stdout)); diff != "" || r.status != 0 || r.stderr != "" {

@@ -19,7 +19,7 @@ func (p *program) completionCommand() *urfave.Command {
 		Description: `
 Writes a script for the given shell, to be read when the shell starts. Besides
 commands and flags, the names and IDs of the objects in the store are completed,
-but for names that a shell would have to quote.
+also as values of flags, but for names that a shell would have to quote.
 
 Examples:
 

@@ -59,9 +59,9 @@ func (o *look) flags() []urfave.Flag {
 }
 
 // survey reads the file, and calls fn for each record unless that is nil.
-func (o *look) survey(ctx context.Context, s *session, fn func(*db.Record) error) (*db.Survey, error) {
+func (o *look) survey(ctx context.Context, s *session, progress db.Progress, fn func(*db.Record) error) (*db.Survey, error) {
 	path := cmp.Or(o.file, filepath.Join(s.settings.root, db.FileName))
-	survey, err := db.Look(ctx, max(s.settings.timeout, 0), path, fn)
+	survey, err := db.Look(ctx, path, db.LookOptions{Wait: max(s.settings.timeout, 0), Progress: progress}, fn)
 	if o.file == "" && errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%w: %w", errNoStore, err)
 	}
@@ -130,7 +130,7 @@ func bucketValues(survey *db.Survey) []bucketValue {
 }
 
 func (o *dbBuckets) run(ctx context.Context, s *session, _ []string) error {
-	survey, err := o.survey(ctx, s, nil)
+	survey, err := o.survey(ctx, s, nil, nil)
 	if err != nil {
 		return err
 	}

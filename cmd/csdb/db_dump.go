@@ -74,7 +74,9 @@ func (o *dbDump) run(ctx context.Context, s *session, _ []string) error {
 		return err
 	}
 	records := 0
-	survey, err := o.survey(ctx, s, func(r *db.Record) error {
+	steps := &steps{Env: s.Env, mute: s.StdoutIsTerminal()}
+	defer steps.end()
+	survey, err := o.survey(ctx, s, steps.start, func(r *db.Record) error {
 		records++
 		return write(dumpRecord(r))
 	})
@@ -145,7 +147,9 @@ func (o *dbLoad) run(ctx context.Context, s *session, args []string) (err error)
 		return err
 	}
 	defer loader.Discard()
-	txID, err := o.load(ctx, loader, in)
+	progress := s.StartProgress("reading", in.Size)
+	txID, err := o.load(ctx, loader, progress.Reader(in))
+	progress.End()
 	if err != nil {
 		return fmt.Errorf("dump: %w", err)
 	}

@@ -42,7 +42,7 @@ Examples:
 
 func (o *dbGet) run(ctx context.Context, s *session, args []string) error {
 	var found *db.Record
-	survey, err := o.survey(ctx, s, func(r *db.Record) error {
+	survey, err := o.survey(ctx, s, nil, func(r *db.Record) error {
 		if matches(r, args[0], args[1]) {
 			found = r.Clone()
 		}

@@ -42,7 +42,7 @@ type pageValue struct {
 }
 
 func (o *dbPages) run(ctx context.Context, s *session, _ []string) error {
-	survey, err := o.survey(ctx, s, nil)
+	survey, err := o.survey(ctx, s, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func statsOf(survey *db.Survey) *statsValue {
 }
 
 func (o *dbStats) run(ctx context.Context, s *session, _ []string) error {
-	survey, err := o.survey(ctx, s, nil)
+	survey, err := o.survey(ctx, s, nil, nil)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,8 @@ Examples:
 }
 
 func (o *gc) run(ctx context.Context, s *session, _ []string) error {
-	options := graph.GCOptions{DryRun: o.dryRun, Now: s.Now}
+	steps := &steps{Env: s.Env}
+	options := graph.GCOptions{DryRun: o.dryRun, Now: s.Now, Progress: steps.start}
 	policy, err := o.policy(s.flagged)
 	if err != nil {
 		return &usageError{command: "gc", err: err}
@@ -71,6 +72,7 @@ func (o *gc) run(ctx context.Context, s *session, _ []string) error {
 	options.Unused = policy
 	var c *graph.Collected
 	errCollect := s.store(ctx, func(store *graph.Store) (err error) {
+		defer steps.end()
 		c, err = store.Collect(ctx, options)
 		return err
 	})

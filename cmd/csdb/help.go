@@ -10,12 +10,19 @@ restore, rescue, compact, gc, lease and db change anything, and say what. Object
 Exit statuses:
 
   0   done; fsck: nothing is wrong
-  1   the command line is wrong, there is no such object, or the program has failed
+  1   the command line is wrong, there is no such object, or the program has
+      failed or was interrupted
   2   something in the store is damaged
   3   fsck: nothing is damaged, but something is to be repaired; du --verify: a
       size differs
   4   the store cannot be read; fsck: not everything could be checked
   5   a program kept the store locked for longer than --timeout
+
+An interrupt ends a command at any time: what it was asked for is done then, or
+the store is as it was. But what gc has removed is gone, and what repair has done
+is for "csdb repair --undo" to take back. "csdb top" and "csdb log --follow" are
+ended like this, and then the status is 0. On a terminal, what takes long shows
+how far it has come.
 
 Examples:
 

@@ -89,9 +89,7 @@ func (p *program) command(c urfave.Command, takes arity, a action) *urfave.Comma
 	c.OnUsageError = onUsageError
 	c.HideHelpCommand = true
 	c.Flags = append(slices.Clip(c.Flags), &urfave.BoolFlag{Name: "json", Usage: "write JSON", DisableDefaultText: true})
-	if completes, ok := a.(completer); ok {
-		c.BashComplete = p.complete(&c, completes)
-	}
+	c.BashComplete = p.complete(&c, a)
 	c.Action = func(u *urfave.Context) error {
 		args := u.Args().Slice()
 		if err := errors.Join(takes.check(args), p.settings.complete()); err != nil {

@@ -84,7 +84,9 @@ func (o *rescueStore) run(ctx context.Context, s *session, _ []string) error {
 			return err
 		}
 	}
-	report, err := rescue.Rescue(ctx, o.options(s))
+	steps := &steps{Env: s.Env}
+	report, err := rescue.Rescue(ctx, o.options(s, steps.start))
+	steps.end()
 	switch {
 	case errors.Is(err, rescue.ErrNotNeeded):
 		return fmt.Errorf(`%w; "csdb fsck" tells whether anything else is wrong, and --force rescues it nevertheless`, err)
@@ -114,10 +116,10 @@ func (o *rescueStore) run(ctx context.Context, s *session, _ []string) error {
 }
 
 // options returns what the flags ask for.
-func (o *rescueStore) options(s *session) rescue.Options {
+func (o *rescueStore) options(s *session, progress db.Progress) rescue.Options {
 	options := rescue.Options{
 		Root: s.settings.root, RunRoot: s.settings.runRoot, Driver: s.settings.driver, Wait: max(s.settings.timeout, 0),
-		Backup: o.backup, FromFiles: o.fromFiles, Output: o.output, Force: o.force,
+		Backup: o.backup, FromFiles: o.fromFiles, Output: o.output, Force: o.force, Progress: progress,
 	}
 	if o.output == "" && !o.dryRun {
 		options.Output, options.Replace = filepath.Join(s.settings.root, db.FileName+rescuedSuffix), true

@@ -72,7 +72,11 @@ func (o *restore) run(ctx context.Context, s *session, args []string) error {
 	if errors.Is(errBefore, model.ErrBusy) {
 		return errBefore
 	}
-	restored, err := db.Restore(ctx, s.settings.root, file, db.RestoreOptions{Force: o.force, Wait: max(s.settings.timeout, 0), Now: s.Now})
+	steps := &steps{Env: s.Env}
+	restored, err := db.Restore(ctx, s.settings.root, file, db.RestoreOptions{
+		Force: o.force, Wait: max(s.settings.timeout, 0), Now: s.Now, Progress: steps.start,
+	})
+	steps.end()
 	if restored == nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 // The exit statuses. The description of the program lists them.
 const (
 	exitOK         = 0
-	exitFailed     = 1 // wrong command line, unknown object, internal error
+	exitFailed     = 1 // wrong command line, unknown object, internal error, interrupt
 	exitDamaged    = 2 // something in the store is damaged
 	exitRepairable = 3 // fsck: something is to be repaired, and nothing is damaged; du: a size differs
 	exitUnreadable = 4 // the store could not be read, or not all of it

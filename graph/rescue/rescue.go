@@ -39,6 +39,8 @@ type Options struct {
 	// Drivers are those whose directories can be looked at; nil means all that
 	// are built in.
 	Drivers drivers.Registry
+	// Progress is told how far the reading has come.
+	Progress db.Progress
 	// Wait is how long to wait for programs that change the store; 0 means as
 	// long as the context lasts.
 	Wait time.Duration
@@ -192,7 +194,7 @@ func (r *Report) salvage(ctx context.Context) (_ *db.Salvaged, err error) {
 	if r.state, err = db.StateOf(r.Database); err != nil {
 		return nil, err
 	}
-	s, err := db.Salvage(ctx, r.Database)
+	s, err := db.Salvage(ctx, r.Database, r.options.Progress)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, model.ErrInvalid) {
 		return db.SalvageNothing(r.Database), nil
 	}
@@ -215,7 +217,7 @@ func (r *Report) salvage(ctx context.Context) (_ *db.Salvaged, err error) {
 
 // addBackup fills gaps from a backup.
 func (r *Report) addBackup(ctx context.Context, s *db.Salvaged) error {
-	backup, err := db.Salvage(ctx, r.options.Backup)
+	backup, err := db.Salvage(ctx, r.options.Backup, r.options.Progress)
 	if errors.Is(err, fs.ErrNotExist) { // which would mean that there is no store
 		return fmt.Errorf("backup %s: %w", r.options.Backup, model.ErrNotFound)
 	}

@@ -28,17 +28,29 @@ const (
 // returns nil if the standard output is not a terminal on which that can be
 // done. The caller must End it, and before that write nothing else.
 func (e Env) StartScreen() *Screen {
-	out := e.Stdout
-	if w, ok := out.(*Writer); ok {
-		out = w.w
-	}
-	terminal, ok := out.(*os.File)
-	if !ok || !isTerminal(terminal, e.Getenv) {
+	terminal := e.stdoutTerminal()
+	if terminal == nil {
 		return nil
 	}
 	s := &Screen{terminal: terminal, out: e.Stdout}
 	_, _ = io.WriteString(s.out, enterScreen)
 	return s
+}
+
+// StdoutIsTerminal tells whether the standard output is a terminal on which a
+// line can be written anew.
+func (e Env) StdoutIsTerminal() bool { return e.stdoutTerminal() != nil }
+
+// stdoutTerminal returns the terminal that the standard output is, or nil.
+func (e Env) stdoutTerminal() *os.File {
+	out := e.Stdout
+	if w, ok := out.(*Writer); ok {
+		out = w.w
+	}
+	if terminal, ok := out.(*os.File); ok && isTerminal(terminal, e.Getenv) {
+		return terminal
+	}
+	return nil
 }
 
 // Draw shows a text, as much of it as the terminal has room for.
