@@ -126,6 +126,9 @@ func (s *Store) claimOne(ctx context.Context, w want) (*claim, error) {
 		}
 		if lock != nil {
 			used, err := s.pathUsed(ctx, w.kind, name)
+			if w.unread && name != w.first {
+				used, err = s.pathInTrash(ctx, name)
+			}
 			if err == nil && !used {
 				return s.newClaim(w.kind, name, lock), nil
 			}

@@ -90,6 +90,9 @@ func (tx *Tx) DeleteContainer(id model.ContainerID) error {
 	if errors.Is(err, model.ErrContainerUnknown) {
 		err = model.OnObject(model.KindContainer, id, model.ErrNotAContainer)
 	}
+	if errors.Is(err, model.ErrCorrupt) {
+		return tx.deleteUnreadable(id, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,9 @@ func (tx *Tx) Delete(id model.ID) error {
 		return tx.DeleteContainer(id)
 	case model.ImageID:
 		_, files, err := tx.db.DeleteImage(id)
+		if errors.Is(err, model.ErrCorrupt) {
+			return tx.deleteUnreadable(id, err)
+		}
 		if err != nil {
 			return err
 		}

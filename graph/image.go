@@ -9,6 +9,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/model"
 )
 
@@ -31,7 +32,8 @@ type ImageSpec struct {
 	Flags   map[string]any
 }
 
-// CreateImage makes an image.
+// CreateImage makes an image. If there is one with the ID of the spec whose record
+// is damaged, that is replaced, and keeps its names and data items.
 func (tx *Tx) CreateImage(spec ImageSpec) (*model.Image, error) {
 	if spec.ID == "" {
 		spec.ID = model.NewImageID()
@@ -54,7 +56,14 @@ func (tx *Tx) CreateImage(spec ImageSpec) (*model.Image, error) {
 		ID: spec.ID, Names: spec.Names, NamesHistory: spec.NamesHistory, Created: spec.Created,
 		TopLayer: spec.TopLayer, Digest: spec.Digest, Metadata: spec.Metadata, Flags: spec.Flags,
 	}
-	if err := tx.db.CreateImage(i); err != nil {
+	err := tx.db.CreateImage(i)
+	if errors.Is(err, model.ErrDuplicateID) {
+		err = tx.inPlaceOfUnreadable(spec.ID, err, func(r *db.Remains) error {
+			i.Names = append(i.Names, r.Names...)
+			return tx.db.CreateImage(i)
+		})
+	}
+	if err != nil {
 		return nil, err
 	}
 	return i, nil
@@ -68,6 +77,9 @@ func (tx *Tx) CreateImage(spec ImageSpec) (*model.Image, error) {
 // that order. Their content goes after the commit.
 func (tx *Tx) DeleteImage(id model.ImageID) ([]model.LayerID, error) {
 	layers, err := tx.LayersOnlyOf(id)
+	if errors.Is(err, model.ErrCorrupt) {
+		return nil, tx.deleteUnreadableImage(id, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -96,11 +96,16 @@ func (tx *ReadTx) parentFor(l *model.Layer) (*model.Layer, error) {
 // matches model.ErrStagedOnOtherParent, and it has to be staged again.
 func (tx *Tx) AddLayer(staged *StagedLayer) (*model.Layer, error) {
 	l := staged.Layer()
-	if existing, err := tx.db.Layer(l.ID); err == nil && staged.heals && existing.Seq == l.Seq && existing.Damage != "" {
+	existing, err := tx.db.Layer(l.ID)
+	switch {
+	case err == nil && staged.heals && existing.Seq == l.Seq && existing.Damage != "":
 		return tx.healed(existing, staged)
-	} else if err == nil {
+	case err == nil:
 		return existing, model.OnObject(model.KindLayer, l.ID, model.ErrDuplicateID)
-	} else if !errors.Is(err, model.ErrNotFound) {
+	case errors.Is(err, model.ErrCorrupt) && staged.renews:
+		renewed, err := tx.renew(staged, err)
+		return renewed, model.OnObject(model.KindLayer, l.ID, err)
+	case !errors.Is(err, model.ErrNotFound):
 		return nil, err
 	}
 	parent, err := tx.parentFor(l)
@@ -121,7 +126,7 @@ func (tx *Tx) AddLayer(staged *StagedLayer) (*model.Layer, error) {
 // not the top layer of an image, belongs to no container, and is not leased
 // (see Lease). Its content goes after the commit. Images of which it is a mapped top layer forget it.
 func (tx *Tx) DeleteLayer(id model.LayerID) error {
-	if _, err := tx.db.Layer(id); err != nil {
+	if _, err := tx.db.Layer(id); err != nil && !errors.Is(err, model.ErrCorrupt) {
 		if errors.Is(err, model.ErrNotFound) {
 			err = model.OnObject(model.KindLayer, id, model.ErrNotALayer)
 		}
@@ -185,6 +190,9 @@ func (tx *Tx) deleteLayer(id model.LayerID) error {
 		}
 	}
 	l, files, err := tx.db.DeleteLayer(id)
+	if errors.Is(err, model.ErrCorrupt) {
+		return tx.deleteUnreadable(id, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,9 @@ type want struct {
 	// different one each time.
 	first string
 	other func() string
+	// unread tells that the record which may stand for such paths is damaged, and
+	// about to be replaced. Then another path, which is random, counts as free.
+	unread bool
 }
 
 // wantLayer asks for a directory of the driver.
@@ -63,6 +66,15 @@ func (s *Store) pathUsed(ctx context.Context, kind db.TrashKind, name string) (u
 		return err
 	})
 	return used, err
+}
+
+// pathInTrash is inTrash in a transaction of its own.
+func (s *Store) pathInTrash(ctx context.Context, name string) (found bool, err error) {
+	err = s.db.View(ctx, func(tx *db.ReadTx) error {
+		found, err = inTrash(tx, name)
+		return err
+	})
+	return found, err
 }
 
 // inTrash tells whether a trash entry stands for a path, damaged or not.

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -23,9 +24,13 @@ func (s *Store) checkQuarantine(ctx context.Context, l *model.Layer) error {
 	if err := l.Damaged(); err != nil || s.copiesParents() {
 		return err
 	}
-	return s.View(ctx, func(tx *ReadTx) error {
+	err := s.View(ctx, func(tx *ReadTx) error {
 		return tx.eachAncestor(l.Parent, func(below *model.Layer) error { return below.Damaged() })
 	})
+	if errors.Is(err, model.ErrCorrupt) && !errors.Is(err, model.ErrDamaged) {
+		err = nil // a record that cannot be read says nothing about the files
+	}
+	return err
 }
 
 // eachAncestor calls fn for a layer and each of its ancestors, the nearest
@@ -57,7 +62,7 @@ func (l *StagedLayer) healing(damaged *model.Layer) error {
 		return fmt.Errorf("%w: %w; its parent is %q and not %q", model.ErrDuplicateID, damaged.Damaged(), damaged.Parent, l.layer.Parent)
 	}
 	names := l.layer.Names
-	l.layer, l.heals = *damaged, true
+	l.layer, l.heals, l.expected = *damaged, true, damaged.Diff.Digest
 	l.layer.Names, l.layer.Damage = names, ""
 	return nil
 }
@@ -74,14 +79,11 @@ func (s *Store) replaceDamaged(ctx context.Context, staged *StagedLayer, damaged
 		return err
 	}
 	defer lock.unlock(ctx)
-	l, err := s.layerRecord(ctx, damaged.ID)
-	if err == nil && (l.Seq != damaged.Seq || l.Damage == "" || l.DriverDir() != damaged.DriverDir()) {
-		err = fmt.Errorf("%w: it has been healed or replaced meanwhile", model.ErrBusy)
+	l, err := s.stillDamaged(ctx, staged, damaged)
+	if l == nil {
+		return err
 	}
-	if err == nil {
-		err = s.checkUnmounted(ctx, l)
-	}
-	if err != nil {
+	if err := s.checkUnmounted(ctx, l); err != nil {
 		return err
 	}
 	disks, err := s.openSyncer()
@@ -102,6 +104,30 @@ func (s *Store) replaceDamaged(ctx context.Context, staged *StagedLayer, damaged
 	return content.discard(ctx) // it is the damaged content by now
 }
 
+// stillDamaged returns the layer whose content is to be replaced, or nil if what is
+// staged is to have a directory of its own.
+func (s *Store) stillDamaged(ctx context.Context, staged *StagedLayer, damaged *model.Layer) (*model.Layer, error) {
+	l, err := s.layerRecord(ctx, damaged.ID)
+	if staged.renews {
+		if !errors.Is(err, model.ErrCorrupt) {
+			return nil, errors.Join(err, fmt.Errorf("%w: its record has become readable", model.ErrBusy))
+		}
+		// An earlier layer of the same ID may be about to be removed there.
+		inTheWay, err := s.pathInTrash(ctx, s.layerPath(damaged.DriverDir()))
+		if err != nil || inTheWay {
+			return nil, err
+		}
+		return damaged, nil
+	}
+	if err == nil && (l.Seq != damaged.Seq || l.Damage == "" || l.DriverDir() != damaged.DriverDir()) {
+		err = fmt.Errorf("%w: it has been healed or replaced meanwhile", model.ErrBusy)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
 // checkUnmounted returns an error if a layer, or one on top of it, is mounted.
 func (s *Store) checkUnmounted(ctx context.Context, l *model.Layer) error {
 	mounts, err := s.Mounts(ctx)
@@ -117,7 +143,8 @@ func (s *Store) checkUnmounted(ctx context.Context, l *model.Layer) error {
 					return nil
 				})
 			}
-			if sees {
+			// On top of what cannot be read there may be anything.
+			if sees || errors.Is(err, model.ErrCorrupt) {
 				err = model.OnObject(model.KindLayer, m.Layer, fmt.Errorf("%w: it would see the content change", model.ErrLayerMounted))
 			}
 			if err != nil {

@@ -25,8 +25,11 @@ type StagedLayer struct {
 	parentDir string       // the driver's name for the parent, or ""
 	parentSeq uint64       // tells the parent from others of its ID
 	under     *StagedLayer // the parent, if it was not committed yet
-	// heals tells that there is a layer with this ID, which is damaged.
-	heals bool
+	// heals tells that there is a layer with this ID, which is damaged; renews,
+	// that its record cannot even be read; and expected is the digest that its
+	// diff had, or "" if that is not known.
+	heals, renews bool
+	expected      digest.Digest
 }
 
 // ID returns the ID that the layer is going to have.
@@ -67,8 +70,9 @@ func (l *StagedLayer) Discard(ctx context.Context) error {
 // If there is a layer with the ID of the spec the error matches
 // model.ErrDuplicateID, and if a name is taken model.ErrDuplicateName; then
 // nothing is read. But if that layer is in quarantine, see model.Layer.Damaged,
-// and the diff is the one that it was made from, its content is replaced, at
-// once; AddLayer ends the quarantine.
+// or its record cannot be read, and the diff is the one that it was made from, its
+// content is replaced, at once; AddLayer ends the quarantine, or makes the record
+// anew.
 //
 // A diff that is not an archive, or
 // one that reaches out of the layer, gives an error that matches
@@ -85,14 +89,16 @@ func (s *Store) StageLayer(ctx context.Context, spec LayerSpec, diff io.Reader) 
 	if err := s.stageOn(ctx, staged, spec.StagedParent); err != nil {
 		return nil, model.OnObject(model.KindLayer, l.ID, err)
 	}
-	claims, err := s.claim(ctx, s.wantLayer(l.ID), s.wantTarSplit(l.ID))
+	dir := s.wantLayer(l.ID)
+	dir.unread = staged.renews
+	claims, err := s.claim(ctx, dir, s.wantTarSplit(l.ID))
 	if err != nil {
 		return nil, model.OnObject(model.KindLayer, l.ID, err)
 	}
 	staged.claims = claims
 	crashpoint.Hit(crashpoint.StageClaimed)
-	if staged.heals && spec.Digest == "" {
-		spec.Digest = staged.layer.Diff.Digest
+	if spec.Digest == "" {
+		spec.Digest = staged.expected
 	}
 	known := staged.layer
 	if err = s.stage(ctx, staged, spec, diff); err == nil && staged.heals {
@@ -114,8 +120,11 @@ func (s *Store) stageOn(ctx context.Context, staged *StagedLayer, under *StagedL
 	}
 	err := s.View(ctx, func(tx *ReadTx) error {
 		existing, err := tx.db.Layer(l.ID)
-		if err == nil {
+		switch {
+		case err == nil:
 			err = staged.healing(existing)
+		case errors.Is(err, model.ErrCorrupt):
+			err = staged.renewing(ctx, tx, err)
 		}
 		if ignoreNotFound(err) != nil {
 			return err

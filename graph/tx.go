@@ -35,7 +35,8 @@ type ReadTx struct {
 type Tx struct {
 	ReadTx
 
-	db *db.Tx
+	db  *db.Tx
+	ctx context.Context //nolint:containedctx // It lives as long as the transaction.
 	// claims are those of staged objects that became part of the store.
 	claims []*claim
 	// trash are the paths of content that is to be removed.
@@ -72,7 +73,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	tx := &Tx{}
+	tx := &Tx{ctx: ctx}
 	became := claimStaged // again, also if fn panics
 	defer func() {
 		for _, c := range tx.claims {

@@ -86,7 +86,7 @@ func databaseKinds() []Kind {
 		{Code: CodeBucket, Severity: Damage, Effect: "the store cannot be used, or not by this version", Remedies: []string{rescue, restoreBackup}},
 		{
 			Code: CodeRecord, Severity: Damage, Effect: "the object cannot be used; all others can",
-			Remedies: []string{reimport, restoreBackup}, spreads: true,
+			Remedies: []string{"import it again under its ID, which makes the record anew", reimport, restoreBackup}, spreads: true,
 		},
 		{
 			Code: CodeIndex, Severity: Repairable, Effect: "look-ups by name, digest or relation may miss the object, or find it in vain",

@@ -1,0 +1,130 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/model"
+)
+
+// The record of an object may be damaged, so that nothing is known of it but what
+// the indexes tell. It can be deleted nevertheless, and an image or a layer can be
+// made anew in its place. Nothing of that happens often, so that the whole
+// database may be read for it.
+
+// inPlaceOfUnreadable calls create when the record of an object that is damaged
+// has been removed, and returns otherwise if it is not.
+func (tx *Tx) inPlaceOfUnreadable(id model.ID, otherwise error, create func(*db.Remains) error) error {
+	damaged, err := tx.db.IsUnreadable(id.Kind(), id.String())
+	if err != nil || !damaged {
+		return errors.Join(otherwise, err)
+	}
+	remains, err := tx.db.Remains(tx.ctx, id.Kind(), id.String())
+	if err != nil {
+		return err
+	}
+	if _, err := tx.db.DiscardUnreadable(tx.ctx, id.Kind(), id.String(), false); err != nil {
+		return err
+	}
+	return create(remains)
+}
+
+// deleteUnreadable deletes an object whose record is damaged. If it is not, it
+// returns the error because of which it was called. What cannot be found by the
+// indexes is content without a record then, see Recover.
+func (tx *Tx) deleteUnreadable(id model.ID, otherwise error) error {
+	damaged, err := tx.db.IsUnreadable(id.Kind(), id.String())
+	if err != nil || !damaged {
+		return errors.Join(otherwise, err)
+	}
+	remains, err := tx.db.Remains(tx.ctx, id.Kind(), id.String())
+	if err != nil {
+		return err
+	}
+	files, err := tx.db.DiscardUnreadable(tx.ctx, id.Kind(), id.String(), true)
+	if err != nil {
+		return err
+	}
+	if remains.TarSplit != "" {
+		files = append(files, model.Content{Path: remains.TarSplit})
+	}
+	if err := tx.trashContents(files, id); err != nil {
+		return err
+	}
+	switch id := id.(type) {
+	case model.LayerID: // of which the usual directory is not needed any more
+		return tx.addTrash(db.Trash{
+			Path: tx.store.layerPath(string(id)), Kind: db.TrashLayer, Dir: string(id), ObjectKind: model.KindLayer, ID: string(id),
+		})
+	case model.ContainerID:
+		if remains.Layer != "" {
+			if err := tx.deleteLayer(remains.Layer); !errors.Is(err, model.ErrLayerUnknown) {
+				return err
+			}
+		}
+	}
+	return tx.trashUserDir(id)
+}
+
+// deleteUnreadableImage is deleteUnreadable for an image that no container uses
+// and that is not leased. Its layers stay: which of them are its own is not known.
+func (tx *Tx) deleteUnreadableImage(id model.ImageID, otherwise error) error {
+	users, err := tx.db.ContainersOfImage(id)
+	if err == nil && len(users) > 0 {
+		err = model.OnObject(model.KindImage, id, fmt.Errorf("%w: %v", model.ErrImageUsedByContainer, users))
+	}
+	if err == nil {
+		err = tx.unleased(id)
+	}
+	if err != nil {
+		return err
+	}
+	return tx.deleteUnreadable(id, otherwise)
+}
+
+// renewing makes a staged layer one that takes the place of one whose record is
+// damaged.
+func (l *StagedLayer) renewing(ctx context.Context, tx *ReadTx, otherwise error) error {
+	damaged, err := tx.db.IsUnreadable(model.KindLayer, string(l.layer.ID))
+	if err != nil || !damaged {
+		return errors.Join(otherwise, err)
+	}
+	remains, err := tx.db.Remains(ctx, model.KindLayer, string(l.layer.ID))
+	if err != nil {
+		return err
+	}
+	if remains.Parent != l.layer.Parent {
+		return fmt.Errorf("%w: its record is damaged, and its parent was %q and not %q", model.ErrDuplicateID, remains.Parent, l.layer.Parent)
+	}
+	l.heals, l.renews, l.expected = true, true, remains.Diff
+	return nil
+}
+
+// renew makes a staged layer part of the store in the place of one whose record
+// is damaged. That one's names and data items are the new one's.
+func (tx *Tx) renew(staged *StagedLayer, otherwise error) (*model.Layer, error) {
+	l := staged.Layer()
+	parent, err := tx.parentFor(l)
+	if err == nil && parent != nil && !staged.isOn(parent) {
+		err = model.ErrStagedOnOtherParent
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = tx.inPlaceOfUnreadable(l.ID, otherwise, func(r *db.Remains) error {
+		l.Names = append(l.Names, r.Names...)
+		if r.TarSplit != "" {
+			if err := tx.discardContent(&model.Content{Path: r.TarSplit}, l.ID); err != nil {
+				return err
+			}
+		}
+		return tx.take(staged.claims, func() error { return tx.db.CreateLayer(l) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	staged.layer.Seq = l.Seq
+	return l, nil
+}
