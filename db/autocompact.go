@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,17 +34,15 @@ type autoCompact struct {
 	// mu is locked by whoever is at it.
 	mu        sync.Mutex
 	notBefore time.Time
-	// atLeast is used instead of autoSize unless it is 0.
+	// atLeast and wait are used instead of autoSize and autoWait unless they are 0.
 	atLeast int64
+	wait    time.Duration
 }
 
 // worthwhile tells whether a transaction has left so much free that the file
 // should be made smaller. That is known without looking at the file.
 func (a *autoCompact) worthwhile(done *committed) bool {
-	atLeast := a.atLeast
-	if atLeast == 0 {
-		atLeast = autoSize
-	}
+	atLeast := cmp.Or(a.atLeast, autoSize)
 	size, free := done.pages*done.pageSize, done.free*done.pageSize
 	return size >= atLeast && (free-reserveSize)*4 >= size*3 && size-free <= autoCopy
 }
@@ -60,7 +59,8 @@ func (db *DB) shrink(ctx context.Context, done *committed) {
 	if now.Before(a.notBefore) {
 		return
 	}
-	wait, cancel := context.WithTimeoutCause(ctx, autoWait, fmt.Errorf("%w: waited for %v", model.ErrBusy, autoWait))
+	patience := cmp.Or(a.wait, autoWait)
+	wait, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%w: waited for %v", model.ErrBusy, patience))
 	defer cancel()
 	// Others may have been faster.
 	err := db.file.alone(wait, func() error { return db.compact(ctx, wait, a.worthwhile, nil) })

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/db/dbtest"
 	"github.com/csdb/csdb/internal/flock"
-	"github.com/csdb/csdb/internal/testutil"
 )
 
 // largeSize is how much put stores, in bytes: enough for remove to leave a file
@@ -53,6 +51,7 @@ func autoStore(t testing.TB, options db.Options) (_ *db.DB, log *strings.Builder
 	options.Log = logger
 	database := dbtest.New(t, options)
 	database.AutoCompactFrom(smallFile)
+	database.AutoCompactWaits(time.Minute) // however slow the machine is
 	update(t, database, fill, putLarge)
 	return database, log
 }
@@ -123,6 +122,7 @@ func TestAutomaticCompactionGivesWayToReaders(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			now := time.Now()
 			database, log := autoStore(t, db.Options{Now: func() time.Time { return now }})
+			database.AutoCompactWaits(0)
 			begin := prepare(t, database)
 			var end func()
 			update(t, database, removeLarge, func(*db.Tx) error {
@@ -138,6 +138,7 @@ func TestAutomaticCompactionGivesWayToReaders(t *testing.T) {
 				t.Errorf("it was tried again at once: the file has only %d bytes", size)
 			}
 			now = now.Add(time.Second)
+			database.AutoCompactWaits(time.Minute)
 			update(t, database, addOne)
 			if size := sizeOf(t, database); size > largeSize/4 {
 				t.Errorf("the file has %d bytes still", size)
@@ -283,42 +284,21 @@ func shrinkForEver(ctx context.Context, args []string) error {
 // Others count while the database is compacted over and over: nobody loses an
 // update.
 func TestAutomaticCompactionBesideOtherProcesses(t *testing.T) {
-	const processes = 2
-	duration := 2 * time.Second
-	if testing.Short() {
-		duration /= 4
-	}
 	now := time.Now()
 	database, _ := autoStore(t, db.Options{Now: func() time.Time { now = now.Add(time.Second); return now }})
 	update(t, database, addOne)
-	counts := make(chan int)
-	for range processes {
-		child := testutil.Child(t, "stress", rootOf(database), duration.String())
-		go func() {
-			out, err := child.Output()
-			n, errNumber := strconv.Atoi(strings.TrimSpace(string(out)))
-			if err := errors.Join(err, errNumber); err != nil {
-				t.Error(err)
-			}
-			counts <- n
-		}()
-	}
+	others := startStress(t, database, 2)
 	want, compactions := uint64(1), 0
-	for running := processes; running > 0; {
+	for compactions < 10 {
 		update(t, database, addOne, putLarge)
 		update(t, database, addOne, removeLarge)
 		want += 2
 		if sizeOf(t, database) < largeSize {
 			compactions++
 		}
-		select {
-		case n := <-counts:
-			want, running = want+uint64(n), running-1
-		default:
-		}
 	}
+	want += others.end(t)
 	if n := counterOf(t, database); n != want {
 		t.Errorf("after %d compactions counted to %d instead of %d", compactions, n, want)
 	}
-	t.Logf("%d compactions", compactions)
 }
