@@ -47,14 +47,9 @@ func (c *checker) checkIndexes() error {
 		if owner == nil {
 			continue
 		}
-		err := c.eachKey(in, func(key string, value []byte) error {
-			l := link{in: in, key: key}
-			if len(value) > 0 {
-				text, err := linkValues(in).decode([]byte(key), value)
-				if err != nil {
-					return c.damaged(err, in, key, "", "")
-				}
-				l.value = *text
+		err := c.eachLink(in, func(l link, damaged error) error {
+			if damaged != nil {
+				return c.damaged(damaged, in, l.key, "", "")
 			}
 			kind, id := owner(l)
 			links, known, err := c.linksOf(l, kind, id)
@@ -62,7 +57,7 @@ func (c *checker) checkIndexes() error {
 				return err
 			}
 			if known && !slices.Contains(links, l) {
-				c.add(ProblemIndexStray, in, key, kind, id, "nothing", "an entry that stands for no record")
+				c.add(ProblemIndexStray, in, l.key, kind, id, "nothing", "an entry that stands for no record")
 			}
 			return nil
 		})
@@ -71,6 +66,22 @@ func (c *checker) checkIndexes() error {
 		}
 	}
 	return nil
+}
+
+// eachLink calls fn for each entry of an index bucket, with an error if its value
+// cannot be read.
+func (c *checker) eachLink(in bucket, fn func(l link, damaged error) error) error {
+	return c.eachKey(in, func(key string, value []byte) error {
+		l := link{in: in, key: key}
+		if len(value) > 0 {
+			text, err := linkValues(in).decode([]byte(key), value)
+			if err != nil {
+				return fn(l, err)
+			}
+			l.value = *text
+		}
+		return fn(l, nil)
+	})
 }
 
 // linkOwner returns how to tell from an entry of an index bucket which record

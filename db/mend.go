@@ -86,20 +86,15 @@ func (m *mender) mendStrays() error {
 // strays returns the keys of entries that stand for no record.
 func (m *mender) strays(in bucket) (keys []string, err error) {
 	owner := linkOwner(in)
-	err = m.eachKey(in, func(key string, value []byte) error {
-		l := link{in: in, key: key}
-		if len(value) > 0 {
-			text, err := linkValues(in).decode([]byte(key), value)
-			if err != nil {
-				keys = append(keys, key)
-				return ignoreDamage(err)
-			}
-			l.value = *text
+	err = m.eachLink(in, func(l link, damaged error) error {
+		if damaged != nil {
+			keys = append(keys, l.key)
+			return ignoreDamage(damaged)
 		}
 		kind, id := owner(l)
 		links, known, err := m.linksOf(l, kind, id)
 		if known && err == nil && !slices.Contains(links, l) {
-			keys = append(keys, key)
+			keys = append(keys, l.key)
 		}
 		return err
 	})

@@ -32,8 +32,8 @@ func (tx *ReadTx) IsUnreadable(kind model.Kind, id string) (bool, error) {
 	return false, ignoreMissing(err)
 }
 
-// Remains returns what the indexes tell about an object whose record is damaged.
-// The error matches model.ErrInvalid if it is not. All indexes are read for that.
+// Remains returns what the indexes tell about an object whose record is damaged,
+// for which all of them are read.
 func (tx *ReadTx) Remains(ctx context.Context, kind model.Kind, id string) (*Remains, error) {
 	r := &Remains{}
 	c := newChecker(ctx, tx)
@@ -42,19 +42,11 @@ func (tx *ReadTx) Remains(ctx context.Context, kind model.Kind, id string) (*Rem
 		if owner == nil {
 			continue
 		}
-		err := c.eachKey(in, func(key string, value []byte) error {
-			l := link{in: in, key: key}
-			if len(value) > 0 {
-				text, err := linkValues(in).decode([]byte(key), value)
-				if err != nil {
-					return ignoreDamage(err)
-				}
-				l.value = *text
-			}
-			if ofKind, of := owner(l); ofKind == kind && of == id {
+		err := c.eachLink(in, func(l link, damaged error) error {
+			if ofKind, of := owner(l); damaged == nil && ofKind == kind && of == id {
 				r.add(l, id)
 			}
-			return nil
+			return ignoreDamage(damaged)
 		})
 		if err != nil {
 			return nil, model.OnObject(kind, id, err)
