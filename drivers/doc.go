@@ -21,6 +21,6 @@
 // A driver is a folder below this one and a line in drivers/builtin. It
 // implements Driver; what it can do better than by mounting and walking, it
 // says by implementing Applier, DiffDriver, Viewer, ContentDriver,
-// MetadataDriver and ParentCopier and Replacer too. ParseOptions and LayerDirs do what every
-// driver needs. Run drivertest.Run to see whether it keeps the contract.
+// MetadataDriver, ParentCopier and Replacer too. ParseOptions and LayerDirs do
+// what every driver needs. Run drivertest.Run to see whether it keeps the contract.
 package drivers
