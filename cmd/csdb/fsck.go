@@ -10,7 +10,6 @@ import (
 	urfave "github.com/urfave/cli/v2"
 
 	"github.com/csdb/csdb/graph/fsck"
-	"github.com/csdb/csdb/internal/cli"
 )
 
 type check struct {
@@ -85,13 +84,10 @@ func (o *check) run(ctx context.Context, s *session, args []string) error {
 
 // check checks a store or a database file, and shows how far that has come.
 func (s *session) check(ctx context.Context, options fsck.Options) (*fsck.Report, error) {
-	var progress cli.Progress
-	options.Progress = func(total int64) func(int64) {
-		progress = s.StartProgress("reading", total)
-		return progress.Add
-	}
+	steps := &steps{Env: s.Env}
+	options.Progress = steps.reading
 	report, err := fsck.Check(ctx, options)
-	progress.End()
+	steps.end()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %w", errNoStore, err)
 	}

@@ -125,9 +125,11 @@ func (o *repairStore) planOf(ctx context.Context, s *session) (*repair.Plan, err
 		if err != nil {
 			return nil, err
 		}
+		steps := &steps{Env: s.Env}
+		defer steps.end()
 		return repair.Make(ctx, fsck.Options{
 			Root: s.settings.root, RunRoot: s.settings.runRoot, Driver: s.settings.driver,
-			Depth: fsck.Depth(o.depth), Wait: max(s.settings.timeout, 0),
+			Depth: fsck.Depth(o.depth), Wait: max(s.settings.timeout, 0), Progress: steps.reading,
 		}, from...)
 	}
 	text, err := o.readPlan(s)
@@ -195,7 +197,10 @@ type repaired struct {
 }
 
 func (o *repairStore) apply(ctx context.Context, s *session, plan *repair.Plan) error {
+	steps := &steps{Env: s.Env}
+	plan.Progress = steps.reading
 	result, err := repair.Apply(ctx, plan)
+	steps.end()
 	if err != nil {
 		if result != nil {
 			err = fmt.Errorf("%w; what was done is noted in %s, and `csdb repair --undo` takes it back", err, result.Dir)

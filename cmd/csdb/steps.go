@@ -23,6 +23,14 @@ func (p *steps) start(what string, total int64) (done func(n int64)) {
 	return inLumps(shown.Add)
 }
 
+// reading shows how much has been read, as fsck.Options.Progress does: what it
+// returns may be called by several goroutines.
+func (p *steps) reading(total int64) func(n int64) {
+	p.end()
+	p.shown = p.StartProgress("reading", total)
+	return p.shown.Add
+}
+
 // end takes off the terminal what is shown. More may be started after it.
 func (p *steps) end() {
 	p.shown.End()

@@ -52,6 +52,8 @@ func TestLongCommandsShowHowFarTheyHaveCome(t *testing.T) {
 		{[]string{"rescue", "--force", "--dry-run"}, []string{"reading "}},
 		{[]string{"db", "dump"}, []string{"reading "}},
 		{[]string{"db", "load", dump, backup + ".new"}, []string{"reading "}},
+		{[]string{"repair", "--depth", "contents", "--yes"}, []string{"reading "}},
+		{[]string{"fsck", "--depth", "contents"}, []string{"reading "}},
 		{[]string{"gc"}, []string{"measuring ", "removing "}},
 		{[]string{"gc", "--unused-for", "0s"}, []string{"measuring ", "removing "}},
 	} {

@@ -34,6 +34,9 @@ type Plan struct {
 	// Left are the findings about which nothing is done.
 	Left []fsck.Finding `json:"left"`
 
+	// Progress is called when the store is checked once more, see fsck.Options.
+	Progress func(total int64) func(n int64) `json:"-"`
+
 	options fsck.Options
 	txID    uint64 // of the state that the plan was made for
 }
@@ -112,7 +115,7 @@ func Make(ctx context.Context, options fsck.Options, from ...string) (*Plan, err
 func plan(ctx context.Context, report *fsck.Report, options fsck.Options, from []string) (*Plan, error) {
 	p := &Plan{
 		Schema: PlanSchema, Root: report.Root, RunRoot: options.RunRoot, UUID: report.UUID, Depth: report.Depth, From: from,
-		Steps: []Step{}, Left: []fsck.Finding{}, options: options, txID: report.Pages.TxID,
+		Steps: []Step{}, Left: []fsck.Finding{}, Progress: options.Progress, options: options, txID: report.Pages.TxID,
 	}
 	if report.UUID == "" { // what cannot be read cannot be changed
 		p.Left = report.Findings
@@ -188,7 +191,7 @@ func (p *Plan) confirm(ctx context.Context) (*Plan, error) {
 		return nil, fmt.Errorf("%w: a plan of format %q, want %q", model.ErrUnsupported, p.Schema, PlanSchema)
 	}
 	options := p.options
-	options.Root, options.RunRoot, options.Depth = p.Root, p.RunRoot, p.Depth
+	options.Root, options.RunRoot, options.Depth, options.Progress = p.Root, p.RunRoot, p.Depth, p.Progress
 	now, err := Make(ctx, options, p.From...)
 	if err != nil {
 		return nil, err
