@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/csdb/csdb/internal/archive"
+	"github.com/csdb/csdb/internal/beneath"
 	"github.com/csdb/csdb/model"
 )
 
@@ -67,6 +68,14 @@ type Replacer interface {
 // without mounting it.
 type ContentDriver interface {
 	Content(ctx context.Context, id string) (Content, error)
+}
+
+// TreeDriver is implemented by drivers that keep the files of a layer in a
+// directory of its own, where they can be looked at, mounted or not.
+type TreeDriver interface {
+	// Tree opens the directory of the files that the layer has on disk for
+	// itself, in the driver's own form of deletions. The caller closes it.
+	Tree(ctx context.Context, id string) (*beneath.Dir, error)
 }
 
 // MetadataDriver is implemented by drivers that have something to tell about a

@@ -185,6 +185,9 @@ func (h *harness) everything(id string) map[string]error {
 	if teller, ok := h.driver.(drivers.MetadataDriver); ok {
 		errs["Metadata"] = second(teller.Metadata(ctx, id))
 	}
+	if driver, ok := h.driver.(drivers.TreeDriver); ok {
+		errs["Tree"] = second(driver.Tree(ctx, id))
+	}
 	errs["Create"] = h.driver.Create(ctx, id, "layer", drivers.CreateOptions{}) // now it exists
 	return errs
 }
