@@ -1,0 +1,4 @@
+package dedup
+
+// RunIn is Run with rounds of a chosen size.
+var RunIn = runIn
