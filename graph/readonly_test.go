@@ -76,6 +76,7 @@ func writingCalls(t *testing.T, s *graph.Store) map[string]func() error {
 		"Diff":        func() error { _, err := s.Diff(ctx, "base", graph.DiffOptions{}); return err },
 		"Changes":     func() error { _, err := s.Changes(ctx, "base", ""); return err },
 		"DiffSize":    func() error { _, err := s.DiffSize(ctx, "base", ""); return err },
+		"Dedup":       func() error { _, err := s.Dedup(ctx, graph.DedupOptions{}); return err },
 		"Dir":         func() error { _, err := s.Dir(ctx, model.ImageID("image")); return err },
 		"RunDir":      func() error { _, err := s.RunDir(ctx, model.ImageID("image")); return err },
 		"Recover":     func() error { _, err := s.Recover(ctx); return err },
