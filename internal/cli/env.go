@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/csdb/csdb/internal/config"
 )
 
 // Env is what surrounds a command. Tests bring their own.
@@ -18,11 +20,32 @@ type Env struct {
 	Getenv func(string) string
 	// Now is the clock.
 	Now func() time.Time
+	// Host is what the configuration depends on. Without LookupEnv, Getenv is
+	// asked, and a variable that is empty counts as one that is not set. The
+	// zero value has no file.
+	Host config.Host
+}
+
+// ConfigHost returns Host, which can always be asked for variables.
+func (e Env) ConfigHost() config.Host {
+	host := e.Host
+	if host.LookupEnv == nil {
+		host.LookupEnv = func(name string) (string, bool) {
+			value := e.Getenv(name)
+			return value, value != ""
+		}
+	}
+	return host
 }
 
 // System returns the surroundings of the process.
 func System() Env {
-	return Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now}
+	return Env{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now,
+		Host: config.Host{
+			LookupEnv: os.LookupEnv, UID: os.Geteuid(), SystemFiles: config.SystemFiles(), RunDirs: config.RunDirs,
+		},
+	}
 }
 
 // Run runs a command with the arguments of the process, its own name first, and
