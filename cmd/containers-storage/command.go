@@ -11,6 +11,7 @@ import (
 
 	"github.com/csdb/csdb/graph"
 	"github.com/csdb/csdb/internal/cli"
+	"github.com/csdb/csdb/internal/config"
 )
 
 // action is what a command does. Its fields are the command's flags.
@@ -28,8 +29,9 @@ type checker interface {
 type session struct {
 	cli.Env
 
-	store *graph.Store
-	log   *logrus.Logger
+	store  *graph.Store
+	config *config.Config
+	log    *logrus.Logger
 }
 
 // arity is how many arguments a command takes.
@@ -69,6 +71,7 @@ func (p *program) command(c urfave.Command, takes arity, a action) *urfave.Comma
 				return err
 			}
 		}
+		p.settings.flagged = u.IsSet
 		return p.perform(u.Context, a, args)
 	}
 	return &c
@@ -92,7 +95,7 @@ func (p *program) perform(ctx context.Context, a action, args []string) error {
 	if err != nil {
 		return err
 	}
-	err = withCause(ctx, a.run(ctx, &session{Env: p.env, store: store, log: log}, args))
+	err = withCause(ctx, a.run(ctx, &session{Env: p.env, store: store, config: p.settings.config, log: log}, args))
 	switch errClose := store.Close(); {
 	case errClose == nil:
 		return err

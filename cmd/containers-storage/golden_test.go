@@ -18,6 +18,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 //
 //	# a comment
 //	set NAME=VALUE      an environment variable
+//	unset NAME          no such variable
 //	% WORDS             a command that must succeed and is of no interest
 //	$ WORDS             a command whose output is of interest
 //
@@ -85,7 +86,9 @@ func (s *transcript) run(t *testing.T, golden string) string {
 			continue
 		case "set":
 			name, value, _ := strings.Cut(rest, "=")
-			s.environment[name] = value
+			s.environment[name] = s.local.fillIn(value)
+		case "unset":
+			delete(s.environment, rest)
 		case "%":
 			if r := s.command(t, rest); r.status != 0 {
 				t.Errorf("%s: exit status %d: %s%s", line, r.status, r.stdout, r.stderr)
@@ -121,7 +124,7 @@ func (s *transcript) print(r result) {
 // command runs a command as it stands in a golden file.
 func (s *transcript) command(t *testing.T, line string) result {
 	t.Helper()
-	words := splitWords(strings.NewReplacer("$DIR", s.local.files, "$ROOT", s.local.root, "$RUN", s.local.runRoot).Replace(line))
+	words := splitWords(s.local.fillIn(line))
 	stdin := ""
 	if last := len(words) - 1; last >= 0 && strings.HasPrefix(words[last], "<") {
 		text, err := os.ReadFile(words[last][1:])
@@ -131,6 +134,11 @@ func (s *transcript) command(t *testing.T, line string) result {
 		stdin, words = string(text), words[:last]
 	}
 	return s.local.runIn(t.Context(), s.environment, stdin, words...)
+}
+
+// fillIn puts directories in place of their names.
+func (s localStore) fillIn(text string) string {
+	return strings.NewReplacer("$DIR", s.files, "$ROOT", s.root, "$RUN", s.runRoot).Replace(text)
 }
 
 // splitWords splits a line in the way of a shell, as far as it is needed.

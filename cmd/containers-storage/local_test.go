@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/csdb/csdb/internal/cli"
+	"github.com/csdb/csdb/internal/config"
 	"github.com/csdb/csdb/internal/testutil"
 )
 
@@ -45,6 +46,10 @@ func runHere(ctx context.Context, environment map[string]string, stdin string, a
 	env := cli.Env{
 		Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr, Now: time.Now,
 		Getenv: func(name string) string { return environment[name] },
+		Host: config.Host{LookupEnv: func(name string) (string, bool) {
+			value, set := environment[name]
+			return value, set
+		}},
 	}
 	status := run(ctx, env, args)
 	return result{stdout: stdout.String(), stderr: stderr.String(), status: status}

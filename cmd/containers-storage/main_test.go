@@ -11,6 +11,10 @@ import (
 
 // TestMain lets the test binary be the command, for tests that need processes.
 func TestMain(m *testing.M) {
+	// What the machine is configured for is none of the processes' business.
+	if err := os.Setenv("CONTAINERS_STORAGE_CONF", os.DevNull); err != nil {
+		panic(err)
+	}
 	testutil.Main(m, testutil.Entries{"command": func(context.Context, []string) error {
 		os.Exit(cli.Run(run)) //nolint:forbidigo,contextcheck // It is main, in a process of its own.
 		return nil

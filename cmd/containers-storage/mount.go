@@ -8,6 +8,7 @@ import (
 
 	"github.com/csdb/csdb/graph"
 	"github.com/csdb/csdb/internal/cli"
+	"github.com/csdb/csdb/internal/config"
 )
 
 // mountCommands returns the commands about mounts.
@@ -54,10 +55,11 @@ func (o *mount) run(ctx context.Context, s *session, args []string) error {
 	if o.readOnly {
 		mount = s.store.MountImage
 	}
+	options := graph.MountOptions{Label: o.label, NoVolatile: s.config.Bool(config.DisableVolatile)}
 	var results []mountResult
 	var failed error
 	for _, ref := range args {
-		path, err := mount(ctx, ref, graph.MountOptions{Label: o.label})
+		path, err := mount(ctx, ref, options)
 		results = append(results, mountResult{ID: ref, Mountpoint: path, Error: reason(ref, err)})
 		if err != nil {
 			failed = errReported

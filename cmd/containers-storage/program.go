@@ -44,13 +44,13 @@ func run(ctx context.Context, env cli.Env, args []string) int {
 }
 
 func newProgram(env cli.Env, called string) *program {
-	p := &program{env: env, name: programName}
+	p := &program{env: env, name: programName, settings: configured(env.ConfigHost())}
 	if base := filepath.Base(called); called != "" {
 		p.name = base
 	}
 	p.app = &urfave.App{
 		Name:      p.name,
-		Flags:     p.settings.flags(env.Getenv),
+		Flags:     p.settings.flags(),
 		Writer:    env.Stdout,
 		ErrWriter: env.Stderr,
 		Reader:    env.Stdin,

@@ -12,50 +12,60 @@ import (
 	"github.com/sirupsen/logrus"
 	urfave "github.com/urfave/cli/v2"
 
+	"github.com/csdb/csdb/drivers/builtin"
 	"github.com/csdb/csdb/graph"
 	"github.com/csdb/csdb/internal/cli"
+	"github.com/csdb/csdb/internal/config"
 	"github.com/csdb/csdb/model"
 )
 
-// Where a store is that no flag says where to find.
-const (
-	defaultRoot    = "/var/lib/containers/storage"
-	defaultRunRoot = "/run/containers/storage"
-)
-
 // settings are what the flags that every command has say about the store. What
-// no flag says has its default, flag by flag.
+// no flag says, the configuration does, flag by flag.
 type settings struct {
 	root, runRoot, imageStore string
 	driver                    string
 	driverOptions             []string
 	transient, debug, unshare bool
+
+	config    *config.Config // nil if it cannot be read
+	configErr error          // why
+	// flagged tells whether a flag has been given.
+	flagged func(name string) bool
+}
+
+// configured reads the configuration and returns settings that follow it.
+func configured(host config.Host) settings {
+	s := settings{flagged: func(string) bool { return false }}
+	s.config, s.configErr = config.Load(host)
+	if s.config != nil {
+		s.root, s.runRoot = s.config.Text(config.GraphRoot), s.config.Text(config.RunRoot)
+		s.driver, s.driverOptions = s.config.Text(config.Driver), s.config.DriverOptions()
+	}
+	return s
 }
 
 // flags returns the flags that every command has.
-func (s *settings) flags(getenv func(string) string) []urfave.Flag {
+func (s *settings) flags() []urfave.Flag {
 	return []urfave.Flag{
 		&urfave.BoolFlag{Name: "debug", Aliases: []string{"D"}, Usage: "print debugging information", Destination: &s.debug},
-		&urfave.StringFlag{Name: "graph", Aliases: []string{"g"}, Usage: "root directory of what is to last", Value: defaultRoot, Destination: &s.root},
+		&urfave.StringFlag{Name: "graph", Aliases: []string{"g"}, Usage: "root directory of what is to last", Value: s.root, Destination: &s.root},
 		&urfave.StringFlag{Name: "image-store", Usage: "root directory of a separate store for images", Destination: &s.imageStore},
-		&urfave.StringFlag{Name: "run", Aliases: []string{"R"}, Usage: "root directory of what need not survive a reboot", Value: defaultRunRoot, Destination: &s.runRoot},
-		&urfave.StringFlag{Name: "storage-driver", Aliases: []string{"s"}, Usage: "storage driver to use ($STORAGE_DRIVER)", Value: getenv("STORAGE_DRIVER"), Destination: &s.driver},
-		&cli.ListFlag{Name: "storage-opt", Usage: "option of the storage driver, may be repeated ($STORAGE_OPTS)", Value: listOf(getenv("STORAGE_OPTS")), Destination: &s.driverOptions},
+		&urfave.StringFlag{Name: "run", Aliases: []string{"R"}, Usage: "root directory of what need not survive a reboot", Value: s.runRoot, Destination: &s.runRoot},
+		&urfave.StringFlag{Name: "storage-driver", Aliases: []string{"s"}, Usage: "storage driver to use ($STORAGE_DRIVER)", Value: s.driver, Destination: &s.driver},
+		&cli.ListFlag{Name: "storage-opt", Usage: "option of the storage driver, may be repeated ($STORAGE_OPTS)", Value: s.driverOptions, Destination: &s.driverOptions},
 		&urfave.BoolFlag{Name: "transient-store", Usage: "forget new containers at the next reboot", Destination: &s.transient},
 		&urfave.BoolFlag{Name: "unshare", Aliases: []string{"U"}, Usage: "run in a user namespace of its own", Destination: &s.unshare},
 	}
 }
 
-// listOf returns the words of a list that commas separate.
-func listOf(text string) []string {
-	return slices.DeleteFunc(strings.Split(text, ","), func(word string) bool { return word == "" })
-}
-
 // check reports everything that cannot be as the flags want it.
 func (s *settings) check() error {
 	var faults []error
-	for flag, value := range map[string]string{"--graph": s.root, "--run": s.runRoot} {
-		if value == "" {
+	for flag, key := range map[string]config.Key{"--graph": config.GraphRoot, "--run": config.RunRoot} {
+		switch path, err := s.config.Path(key); {
+		case err != nil:
+			faults = append(faults, err)
+		case path == "":
 			faults = append(faults, fmt.Errorf("%s: the path is empty: %w", flag, model.ErrInvalid))
 		}
 	}
@@ -67,7 +77,40 @@ func (s *settings) check() error {
 		}
 	}
 	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errors.Join(faults...)
+	return errors.Join(append(faults, s.config.Check(builtin.Registry().Canonical))...)
+}
+
+// complete puts what flags say into the configuration, in which the one may
+// decide about the other: options are those of the driver that a flag names.
+func (s *settings) complete() error {
+	if s.configErr != nil {
+		return s.configErr
+	}
+	driver := s.driver
+	if name, err := builtin.Registry().Canonical(driver); err == nil {
+		driver = name
+	}
+	for _, given := range []struct {
+		flag, value string
+		key         config.Key
+	}{{"graph", s.root, config.GraphRoot}, {"run", s.runRoot, config.RunRoot}, {"storage-driver", driver, config.Driver}} {
+		if s.flagged(given.flag) {
+			s.config.Set(given.key, given.value, config.Source{Flag: "--" + given.flag})
+		}
+	}
+	if s.flagged("storage-opt") {
+		s.config.SetOptions(s.driverOptions, config.Source{Flag: "--storage-opt"})
+	}
+	return s.check()
+}
+
+// options returns with what a store is to be opened.
+func (s *settings) options(log *logrus.Logger) graph.Options {
+	return graph.Options{
+		Root: s.config.Text(config.GraphRoot), RunRoot: s.config.Text(config.RunRoot),
+		Driver: s.config.Text(config.Driver), DriverPriority: s.config.List(config.DriverPriority),
+		DriverOptions: s.config.DriverOptions(), Log: log,
+	}
 }
 
 // logger returns a logger that writes what is to be known to w.
@@ -84,21 +127,33 @@ func (s *settings) logger(w io.Writer) *logrus.Logger {
 
 // open opens the store.
 func (s *settings) open(ctx context.Context, log *logrus.Logger) (*graph.Store, error) {
-	if err := s.check(); err != nil {
+	if err := s.complete(); err != nil {
 		return nil, &openError{err}
 	}
-	options := graph.Options{
-		Root: s.root, RunRoot: s.runRoot, Driver: s.driver, DriverOptions: s.driverOptions, Log: log,
-	}
+	s.warn(log)
+	options := s.options(log)
 	log.Debugf("Root: %s", absolute(options.Root))
 	log.Debugf("Run Root: %s", absolute(options.RunRoot))
 	log.Debugf("Driver Name: %s", options.Driver)
 	log.Debugf("Driver Options: %v", options.DriverOptions)
+	if err := s.config.MakeRuntimeDir(); err != nil {
+		return nil, &openError{err}
+	}
 	store, err := graph.Open(ctx, options)
 	if err != nil {
 		return nil, &openError{err}
 	}
 	return store, nil
+}
+
+// warn tells what whoever maintains the configuration should know, however
+// little is to be logged else.
+func (s *settings) warn(log *logrus.Logger) {
+	loud := s.logger(log.Out)
+	loud.SetLevel(max(log.GetLevel(), logrus.WarnLevel))
+	for _, warning := range s.config.Warnings() {
+		loud.Warn(warning)
+	}
 }
 
 // absolute returns a path as it is called from everywhere.
