@@ -13,6 +13,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// What the machine is configured for is none of the processes' business.
+	if err := os.Setenv("CONTAINERS_STORAGE_CONF", os.DevNull); err != nil {
+		panic(err)
+	}
 	testutil.Main(m, testutil.Entries{"csdb": asProcess, "hold": hold})
 }
 

@@ -28,7 +28,7 @@ type program struct {
 func run(ctx context.Context, env cli.Env, args []string) int {
 	stdout := cli.NewWriter(env.Stdout)
 	env.Stdout = stdout
-	p := &program{Env: env, words: args}
+	p := &program{Env: env, words: args, settings: configured(env)}
 	err := p.app().RunContext(ctx, args)
 	if errWrite := stdout.Err(); errWrite != nil {
 		err = errors.Join(err, errWrite)
@@ -43,7 +43,7 @@ func (p *program) app() *urfave.App {
 		Usage:       "look into a container store, and check it",
 		Version:     programVersion(),
 		Description: strings.TrimSpace(description),
-		Flags:       p.settings.flags(p.Getenv),
+		Flags:       p.settings.flags(),
 		Commands:    p.commands(),
 		Reader:      p.Stdin, Writer: p.Stdout, ErrWriter: p.Stderr,
 		EnableBashCompletion:  true,
@@ -69,7 +69,7 @@ func (p *program) commands() []*urfave.Command {
 		p.infoCommand(), p.lsCommand(), p.inspectCommand(), p.refsCommand(), p.treeCommand(), p.duCommand(), p.logCommand(), p.topCommand(),
 		p.fsckCommand(), p.reportCommand(), p.repairCommand(), p.backupCommand(), p.restoreCommand(), p.rescueCommand(), p.compactCommand(), p.gcCommand(),
 		p.leaseCommand(), p.dbCommand(),
-		p.completionCommand(), p.docsCommand(),
+		p.configCommand(), p.completionCommand(), p.docsCommand(),
 	}
 }
 
@@ -77,6 +77,14 @@ func (p *program) commands() []*urfave.Command {
 type action interface {
 	run(ctx context.Context, s *session, args []string) error
 }
+
+// storeless is implemented by actions that need not know where the store is.
+type storeless interface{ storeless() }
+
+func (*completion) storeless() {}
+func (*docs) storeless()       {}
+func (*noCommand) storeless()  {}
+func (*showConfig) storeless() {}
 
 // arity is how many arguments a command takes; a negative maximum means any
 // number.
@@ -94,6 +102,11 @@ func (p *program) command(c urfave.Command, takes arity, a action) *urfave.Comma
 		args := u.Args().Slice()
 		if err := errors.Join(takes.check(args), p.settings.complete()); err != nil {
 			return &usageError{command: commandName(u), err: err}
+		}
+		if _, ok := a.(storeless); !ok {
+			if err := p.settings.located(); err != nil {
+				return err
+			}
 		}
 		return a.run(u.Context, &session{Env: p.Env, settings: p.settings, json: wantsJSON(u), flagged: u.IsSet}, args)
 	}
