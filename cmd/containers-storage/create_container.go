@@ -17,7 +17,7 @@ func (p *program) containerCommands() []*urfave.Command {
 		p.createContainerCommand(),
 		p.containersCommand(),
 		showCommand(p, model.KindContainer, &show[containerRecord]{read: readContainer, write: printContainer}),
-	}, p.dataCommands(model.KindContainer))
+	}, p.directoryCommands(model.KindContainer), p.dataCommands(model.KindContainer))
 }
 
 type createContainer struct {

@@ -19,7 +19,7 @@ func (p *program) imageCommands() []*urfave.Command {
 		p.imagesCommand(),
 		p.imagesByDigestCommand(),
 		showCommand(p, model.KindImage, &show[imageRecord]{read: readImage, write: printImage}),
-	}, p.dataCommands(model.KindImage))
+	}, p.directoryCommands(model.KindImage), p.dataCommands(model.KindImage))
 }
 
 type createImage struct {
