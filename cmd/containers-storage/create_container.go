@@ -17,6 +17,7 @@ func (p *program) containerCommands() []*urfave.Command {
 		p.createContainerCommand(),
 		p.containersCommand(),
 		showCommand(p, model.KindContainer, &show[containerRecord]{read: readContainer, write: printContainer}),
+		p.containerOwnersCommand(),
 	}, p.directoryCommands(model.KindContainer), p.dataCommands(model.KindContainer))
 }
 

@@ -18,6 +18,7 @@ func (p *program) layerCommands() []*urfave.Command {
 		p.importLayerCommand(),
 		p.layersCommand(),
 		showCommand(p, model.KindLayer, &show[layerRecord]{read: readLayer, write: printLayer}),
+		p.layerOwnersCommand(),
 	}, p.dataCommands(model.KindLayer))
 }
 
