@@ -32,7 +32,7 @@ func TestInterruptedCommandLeavesNothingBehind(t *testing.T) {
 			{"apply-diff", "fresh"},
 			{"set-image-data", "image", "item"},
 		} {
-			stderr, status := s.interrupt(t, words...)
+			stderr, status := s.stop(t, unix.SIGINT, func() {}, words...)
 			if status != exitFailed || !strings.Contains(stderr, "interrupt") {
 				t.Errorf("%q: exit status %d, stderr %q", words, status, stderr)
 			}
@@ -48,10 +48,10 @@ func TestInterruptedCommandLeavesNothingBehind(t *testing.T) {
 	})
 }
 
-// interrupt runs a command that reads the beginning of an archive, interrupts
-// it while it waits for the rest, and returns what it printed on the standard
-// error, and its exit status.
-func (s script) interrupt(t *testing.T, words ...string) (string, int) {
+// stop runs a command that reads the beginning of an archive, calls ready, sends
+// it a signal while it waits for the rest, and returns what it printed on the
+// standard error, and its exit status.
+func (s script) stop(t *testing.T, signal os.Signal, ready func(), words ...string) (string, int) {
 	t.Helper()
 	child := s.command(t, words...)
 	var stderr bytes.Buffer
@@ -72,7 +72,8 @@ func (s script) interrupt(t *testing.T, words ...string) (string, int) {
 	if _, err := io.CopyN(archive, zeros{}, size); err != nil {
 		t.Fatal(err)
 	}
-	if err := child.Process.Signal(unix.SIGINT); err != nil {
+	ready()
+	if err := child.Process.Signal(signal); err != nil {
 		t.Fatal(err)
 	}
 	_ = child.Wait() // the exit status says it
