@@ -19,6 +19,8 @@ func (p *program) layerCommands() []*urfave.Command {
 		p.layersCommand(),
 		showCommand(p, model.KindLayer, &show[layerRecord]{read: readLayer, write: printLayer}),
 		p.layerOwnersCommand(),
+		p.createStorageLayerCommand(),
+		p.storageLayersCommand(),
 	}, p.dataCommands(model.KindLayer))
 }
 
