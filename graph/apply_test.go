@@ -107,6 +107,7 @@ func TestDiffIsAppliedToAMountedLayer(t *testing.T) {
 func TestFailureInPlaceLeavesAMark(t *testing.T) {
 	t.Parallel()
 	eachDriver(t, func(t *testing.T, p *place) {
+		p.altered = true
 		s := p.open(t)
 		importLayer(t, s, "top", "", file("a", "1"))
 		incomplete := func() bool { return must(s.Layer(t.Context(), "top"))(t).Incomplete }

@@ -164,6 +164,7 @@ func TestLostTarSplitIsDamage(t *testing.T) {
 func TestDiffCanBeGivenUp(t *testing.T) {
 	t.Parallel()
 	eachDriver(t, func(t *testing.T, p *place) {
+		p.altered = true
 		s := p.open(t)
 		importLayer(t, s, "layer", "", file("a", strings.Repeat("x", 5<<20)))
 		stream := must(s.Diff(t.Context(), "layer", graph.DiffOptions{}))(t)

@@ -157,6 +157,7 @@ func TestChildrenThatWereCreatedBeforeDoNotSeeAChange(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
 			p := newPlace(t, "vfs")
+			p.altered = true
 			s := p.open(t)
 			importLayer(t, s, "base", "", file("a", "1"))
 			createLayer(t, s, "child", "base")
@@ -192,6 +193,7 @@ func TestChildOfAMountedLayerDoesNotSeeWhatIsWrittenLater(t *testing.T) {
 
 func TestChildCreatedWhileItsParentIsBeingMountedDoesNotSeeWhatIsWrittenLater(t *testing.T) {
 	p := newPlace(t, "vfs")
+	p.altered = true
 	s := p.open(t)
 	importLayer(t, s, "base", "", file("a", "1"))
 	held := must(p.locks().Lock(t.Context(), "mount:base", flock.Exclusive))(t)

@@ -26,6 +26,8 @@ type place struct {
 	// tampered says that the test has damaged content, so that it cannot be
 	// read when the test ends.
 	tampered bool
+	// altered says that the test has changed layers that it made from diffs.
+	altered bool
 }
 
 // eachDriver runs a test for each driver.
@@ -162,6 +164,9 @@ func (p *place) examineContents(t testing.TB, s *graph.Store) {
 		if l.Made && known[l.Parent] { // else the parent was deleted by force
 			if err := readDiff(ctx, s, l); err != nil {
 				t.Errorf("examine: %v", err)
+			}
+			if altered, err := s.Altered(ctx, l.ID); err != nil || len(altered) > 0 && !p.altered {
+				t.Errorf("examine: layer %s is not as its diff made it: %v, %v", l.ID, altered, err)
 			}
 		}
 	}
