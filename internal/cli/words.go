@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -19,6 +20,7 @@ import (
 //   - A value is the next word, whatever that looks like, or follows an equals
 //     sign; then one pair of quotes around it is removed.
 //   - A switch can have a value behind an equals sign only.
+//   - The value of a cli.DurationFlag must be one, see time.ParseDuration.
 //   - Flags end at the first word without a dash, at "-", which is an argument,
 //     and at "--", which is not.
 type Syntax struct {
@@ -29,6 +31,8 @@ type Syntax struct {
 type known struct {
 	name     string // the long name, without dashes
 	isSwitch bool
+	// isDuration tells that the value is a span of time.
+	isDuration bool
 }
 
 // NewSyntax returns the syntax of command lines that have the given flags. The
@@ -37,7 +41,8 @@ func NewSyntax(flags ...cli.Flag) Syntax {
 	s := Syntax{flags: make(map[string]known)}
 	for _, flag := range flags {
 		for _, name := range flag.Names() {
-			s.flags[DashedName(name)] = known{name: flag.Names()[0], isSwitch: isSwitch(flag)}
+			_, isDuration := flag.(*cli.DurationFlag)
+			s.flags[DashedName(name)] = known{name: flag.Names()[0], isSwitch: isSwitch(flag), isDuration: isDuration}
 		}
 	}
 	return s
@@ -157,8 +162,7 @@ func (p *parser) flag(word string) error {
 	case flag.isSwitch:
 		return p.setSwitch(flag, name, unquote(value))
 	}
-	p.set(flag, unquote(value))
-	return nil
+	return p.setValue(flag, name, unquote(value))
 }
 
 // cluster reads a word with several flags of one letter.
@@ -185,8 +189,19 @@ func (p *parser) plain(flag known, name string) error {
 	if len(p.rest) == 0 {
 		return syntaxErrorf("flag needs an argument: %s", name)
 	}
-	p.set(flag, p.rest[0])
+	value := p.rest[0]
 	p.rest = p.rest[1:]
+	return p.setValue(flag, name, value)
+}
+
+// setValue sets a flag that is no switch.
+func (p *parser) setValue(flag known, name, value string) error {
+	if flag.isDuration {
+		if _, err := time.ParseDuration(value); err != nil {
+			return syntaxErrorf("invalid value %q for %s: %v", value, name, err)
+		}
+	}
+	p.set(flag, value)
 	return nil
 }
 

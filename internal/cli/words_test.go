@@ -22,6 +22,7 @@ func flags() []urfave.Flag {
 		&urfave.BoolFlag{Name: "quick", Aliases: []string{"q"}},
 		&urfave.BoolFlag{Name: "bzip2", Aliases: []string{"bz2", "b"}},
 		&urfave.StringFlag{Name: "uidmap"},
+		&urfave.DurationFlag{Name: "max", Aliases: []string{"m"}},
 	}
 }
 
@@ -37,6 +38,7 @@ func TestParse(t *testing.T) {
 	}{
 		{"nothing", "", line(nil)},
 		{"only arguments", "a b", line([]string{"a", "b"})},
+		{"durations", "--max=1h30m -m 0 -m -2s", line(nil, value("max", "1h30m"), value("max", "0"), value("max", "-2s"))},
 		{"long and short", "--id x -i y", line(nil, value("id", "x"), value("id", "y"))},
 		{"equals sign", "--id=x -i=y --id=a=b", line(nil, value("id", "x"), value("id", "y"), value("id", "a=b"))},
 		{"cluster of switches", "-jq a", line([]string{"a"}, on("json"), on("quick"))},
@@ -109,6 +111,8 @@ func TestParseRefusesWhatIsNoFlag(t *testing.T) {
 		{"no value for a letter", "-i", "flag needs an argument: -i"},
 		{"no value for a letter in a cluster", "-ni NAME", "flag needs an argument: -i"},
 		{"neither true nor false", "--json=maybe", `invalid boolean value "maybe" for --json: invalid syntax`},
+		{"no duration", "-m soon", `invalid value "soon" for -m: time: invalid duration "soon"`},
+		{"no duration behind an equals sign", "--max=1", `invalid value "1" for --max: time: missing unit in duration "1"`},
 		{"empty switch", "-j=", `invalid boolean value "" for -j: invalid syntax`},
 		{"help in a cluster", "-jh", "flag provided but not defined: -jh"},
 	} {
