@@ -45,8 +45,8 @@ func (p *program) createStorageLayerCommand() *urfave.Command {
 		Name:  "create-storage-layer",
 		Usage: "Make a layer that only the storage driver knows", ArgsUsage: "[parentLayerID]",
 		Description: `
-It can be listed by storage-layers, and nothing else can be done with it: gc and
-wipe remove it. The parent must be given by its whole ID.
+Only storage-layers lists it, and check reports it; gc, wipe and check --repair
+remove it. The parent must be given by its whole ID.
 
 Example:
 
