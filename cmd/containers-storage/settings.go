@@ -27,15 +27,18 @@ type settings struct {
 	driverOptions             []string
 	transient, debug, unshare bool
 
+	host      config.Host
 	config    *config.Config // nil if it cannot be read
 	configErr error          // why
+	// passedOver says why no file of the configuration is heeded.
+	passedOver error
 	// flagged tells whether a flag has been given.
 	flagged func(name string) bool
 }
 
 // configured reads the configuration and returns settings that follow it.
 func configured(host config.Host) settings {
-	s := settings{flagged: func(string) bool { return false }}
+	s := settings{host: host, flagged: func(string) bool { return false }}
 	s.config, s.configErr = config.Load(host)
 	if s.config != nil {
 		s.root, s.runRoot = s.config.Text(config.GraphRoot), s.config.Text(config.RunRoot)
@@ -80,9 +83,22 @@ func (s *settings) check() error {
 	return errors.Join(append(faults, s.config.Check(builtin.Registry().Canonical))...)
 }
 
-// complete puts what flags say into the configuration, in which the one may
-// decide about the other: options are those of the driver that a flag names.
+// complete puts what flags say into the configuration. If they say where the store
+// is, a file that cannot be used is passed over: whoever uses such flags need not
+// know of it.
 func (s *settings) complete() error {
+	err := s.merge()
+	if err == nil || !s.flagged("graph") || !s.flagged("run") {
+		return err
+	}
+	s.passedOver = err
+	s.config, s.configErr = config.WithoutFiles(s.host), nil
+	return s.merge()
+}
+
+// merge puts what flags say into the configuration, in which the one may decide
+// about the other: options are those of the driver that a flag names.
+func (s *settings) merge() error {
 	if s.configErr != nil {
 		return s.configErr
 	}
@@ -131,6 +147,9 @@ func (s *settings) open(ctx context.Context, log *logrus.Logger) (*graph.Store, 
 		return nil, &openError{err}
 	}
 	s.warn(log)
+	if s.passedOver != nil {
+		log.Debugf("Configuration passed over: %v", s.passedOver)
+	}
 	options := s.options(log)
 	log.Debugf("Root: %s", absolute(options.Root))
 	log.Debugf("Run Root: %s", absolute(options.RunRoot))

@@ -56,6 +56,14 @@ func Load(h Host) (*Config, error) {
 	return c, nil
 }
 
+// WithoutFiles returns what variables say, and reads no file. It has no paths.
+func WithoutFiles(h Host) *Config {
+	c := newConfig(h)
+	c.readEnvironment()
+	c.fillRest()
+	return c
+}
+
 // ReadFile returns what one file says, with what the environment replaces of
 // every file. Nothing else is filled in. Errors are as those of Load.
 func ReadFile(h Host, path string) (*Config, error) {
