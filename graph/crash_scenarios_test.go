@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/csdb/csdb/internal/crashpoint"
@@ -144,6 +145,8 @@ func (o op) life() []op {
 // prepare makes a store in which the scenario can begin.
 func (sc *scenario) prepare(t testing.TB, p *place) {
 	t.Helper()
+	// Of a layer only the last diff is known.
+	p.altered = slices.ContainsFunc(sc.do, func(o op) bool { return o.Do == "apply" })
 	h, done := p.takeHands(t)
 	for _, o := range sc.given {
 		h.mustDo(t, o)
