@@ -35,6 +35,18 @@ func (s *Store) Mount(ctx context.Context, ref string, options MountOptions) (st
 	})
 }
 
+// MountLayer mounts a layer, whatever containers there are: to Mount an ID means
+// the container first that has it. UnmountLayer undoes it.
+func (s *Store) MountLayer(ctx context.Context, id model.LayerID, options MountOptions) (string, error) {
+	return s.mount(ctx, options, func(tx *ReadTx) (model.LayerID, drivers.MountOptions, error) {
+		l, err := tx.db.Layer(id)
+		if err != nil {
+			return "", drivers.MountOptions{}, err
+		}
+		return l.ID, options.forDriver(l.MountLabel), nil
+	})
+}
+
 // MountImage mounts the top layer of an image so that nothing in it can be
 // changed.
 func (s *Store) MountImage(ctx context.Context, ref string, options MountOptions) (string, error) {

@@ -66,6 +66,38 @@ func TestMountsAreCountedAcrossHandles(t *testing.T) {
 	})
 }
 
+func TestMountLayerIsNotMisledByContainers(t *testing.T) {
+	t.Parallel()
+	eachDriver(t, func(t *testing.T, p *place) {
+		s := p.open(t)
+		readyContainer(t, s)
+		// A container that is called like the layer.
+		err := s.Update(t.Context(), func(tx *graph.Tx) error {
+			_, err := tx.SetNames(model.ContainerID("c"), "base")
+			return err
+		})
+		noError(t, err)
+		ctx := t.Context()
+		ofContainer := must(s.Mount(ctx, "base", graph.MountOptions{}))(t)
+		path := must(s.MountLayer(ctx, "base", graph.MountOptions{}))(t)
+		if m := must(s.MountOf(ctx, "base"))(t); path == ofContainer || m == nil || m.Path != path {
+			t.Errorf("mounted at %s, and the container at %s: %+v", path, ofContainer, m)
+		}
+		if still, err := s.UnmountLayer(ctx, "base", false); still || err != nil {
+			t.Errorf("still mounted: %v, %v", still, err)
+		}
+		if n := mounted(t, s, "c"); n != 1 {
+			t.Errorf("the container is mounted %d times", n)
+		}
+		_, err = s.UnmountLayer(ctx, "base", false)
+		wantError(t, err, model.ErrLayerNotMounted)
+		_, err = s.Unmount(ctx, "c", false)
+		noError(t, err)
+		_, err = s.MountLayer(ctx, "c", graph.MountOptions{})
+		wantError(t, err, model.ErrLayerUnknown)
+	})
+}
+
 func TestForcedUnmountUndoesAllMounts(t *testing.T) {
 	t.Parallel()
 	eachDriver(t, func(t *testing.T, p *place) {

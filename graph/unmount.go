@@ -26,6 +26,14 @@ func (s *Store) Unmount(ctx context.Context, ref string, force bool) (still bool
 	return s.unmount(ctx, id, force)
 }
 
+// UnmountLayer undoes MountLayer, see Unmount.
+func (s *Store) UnmountLayer(ctx context.Context, id model.LayerID, force bool) (still bool, err error) {
+	if err := s.writable(); err != nil {
+		return false, err
+	}
+	return s.unmount(ctx, id, force)
+}
+
 // UnmountImage undoes MountImage.
 func (s *Store) UnmountImage(ctx context.Context, ref string, force bool) (still bool, err error) {
 	if err := s.writable(); err != nil {
