@@ -103,17 +103,21 @@ func (tx *Tx) AddLayer(staged *StagedLayer) (*model.Layer, error) {
 	case err == nil:
 		return existing, model.OnObject(model.KindLayer, l.ID, model.ErrDuplicateID)
 	case errors.Is(err, model.ErrCorrupt) && staged.renews:
-		renewed, err := tx.renew(staged, err)
-		return renewed, model.OnObject(model.KindLayer, l.ID, err)
 	case !errors.Is(err, model.ErrNotFound):
 		return nil, err
 	}
+	unknown := err
 	parent, err := tx.parentFor(l)
 	if err == nil && parent != nil && !staged.isOn(parent) {
 		err = model.ErrStagedOnOtherParent
 	}
-	if err == nil {
-		err = tx.take(staged.claims, func() error { return tx.db.CreateLayer(l) })
+	create := func() error { return tx.take(staged.claims, func() error { return tx.db.CreateLayer(l) }) }
+	switch {
+	case err != nil:
+	case errors.Is(unknown, model.ErrCorrupt):
+		err = tx.renew(l, unknown, create)
+	default:
+		err = create()
 	}
 	if err != nil {
 		return nil, model.OnObject(model.KindLayer, l.ID, err)

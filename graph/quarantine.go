@@ -25,29 +25,12 @@ func (s *Store) checkQuarantine(ctx context.Context, l *model.Layer) error {
 		return err
 	}
 	err := s.View(ctx, func(tx *ReadTx) error {
-		return tx.eachAncestor(l.Parent, func(below *model.Layer) error { return below.Damaged() })
+		return tx.eachAncestor(l.Parent, make(map[model.LayerID]bool), func(below *model.Layer) error { return below.Damaged() })
 	})
 	if errors.Is(err, model.ErrCorrupt) && !errors.Is(err, model.ErrDamaged) {
 		err = nil // a record that cannot be read says nothing about the files
 	}
 	return err
-}
-
-// eachAncestor calls fn for a layer and each of its ancestors, the nearest
-// first, as far as they have records.
-func (tx *ReadTx) eachAncestor(id model.LayerID, fn func(*model.Layer) error) error {
-	for seen := make(map[model.LayerID]bool); id != "" && !seen[id]; {
-		seen[id] = true // in a damaged store a layer may be its own ancestor
-		l, err := tx.db.Layer(id)
-		if err != nil {
-			return ignoreNotFound(err)
-		}
-		if err := fn(l); err != nil {
-			return err
-		}
-		id = l.Parent
-	}
-	return nil
 }
 
 // healing makes a staged layer one that replaces the content of a damaged one.
@@ -138,7 +121,7 @@ func (s *Store) checkUnmounted(ctx context.Context, l *model.Layer) error {
 		for _, m := range mounts {
 			sees := m.Layer == l.ID
 			if !sees && !s.copiesParents() {
-				err = tx.eachAncestor(m.Layer, func(below *model.Layer) error {
+				err = tx.eachAncestor(m.Layer, make(map[model.LayerID]bool), func(below *model.Layer) error {
 					sees = sees || below.ID == l.ID
 					return nil
 				})

@@ -139,17 +139,29 @@ func (tx *ReadTx) addLayers(size *Size, own needs, tops ...model.LayerID) error 
 
 // chain returns a layer and its ancestors as far as they have not been seen.
 func (tx *ReadTx) chain(id model.LayerID, seen map[model.LayerID]bool) (chain []*model.Layer, err error) {
-	for id != "" && !seen[id] {
-		l, err := tx.db.Layer(id)
-		if errors.Is(err, model.ErrNotFound) {
-			break // deleted by force
-		}
-		if err != nil {
-			return nil, err
-		}
-		seen[id] = true
+	err = tx.eachAncestor(id, seen, func(l *model.Layer) error {
 		chain = append(chain, l)
-		id = l.Parent
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return chain, nil
+}
+
+// eachAncestor calls fn for a layer and each of its ancestors, the nearest first,
+// up to one that has been seen, or that was deleted by force.
+func (tx *ReadTx) eachAncestor(id model.LayerID, seen map[model.LayerID]bool, fn func(*model.Layer) error) error {
+	for id != "" && !seen[id] {
+		l, err := tx.db.Layer(id)
+		if err != nil {
+			return ignoreNotFound(err)
+		}
+		seen[id] = true // in a damaged store a layer may be its own ancestor
+		if err := fn(l); err != nil {
+			return err
+		}
+		id = l.Parent
+	}
+	return nil
 }

@@ -14,14 +14,20 @@ import (
 // made anew in its place. Nothing of that happens often, so that the whole
 // database may be read for it.
 
-// inPlaceOfUnreadable calls create when the record of an object that is damaged
-// has been removed, and returns otherwise if it is not.
-func (tx *Tx) inPlaceOfUnreadable(id model.ID, otherwise error, create func(*db.Remains) error) error {
+// remains returns what is known of an object whose record is damaged. If it is
+// not, the error is the one because of which that was supposed.
+func (tx *ReadTx) remains(ctx context.Context, id model.ID, supposed error) (*db.Remains, error) {
 	damaged, err := tx.db.IsUnreadable(id.Kind(), id.String())
 	if err != nil || !damaged {
-		return errors.Join(otherwise, err)
+		return nil, errors.Join(supposed, err)
 	}
-	remains, err := tx.db.Remains(tx.ctx, id.Kind(), id.String())
+	return tx.db.Remains(ctx, id.Kind(), id.String())
+}
+
+// inPlaceOfUnreadable calls create when the record of an object that is damaged
+// has been removed, see remains.
+func (tx *Tx) inPlaceOfUnreadable(id model.ID, supposed error, create func(*db.Remains) error) error {
+	remains, err := tx.remains(tx.ctx, id, supposed)
 	if err != nil {
 		return err
 	}
@@ -31,15 +37,10 @@ func (tx *Tx) inPlaceOfUnreadable(id model.ID, otherwise error, create func(*db.
 	return create(remains)
 }
 
-// deleteUnreadable deletes an object whose record is damaged. If it is not, it
-// returns the error because of which it was called. What cannot be found by the
-// indexes is content without a record then, see Recover.
-func (tx *Tx) deleteUnreadable(id model.ID, otherwise error) error {
-	damaged, err := tx.db.IsUnreadable(id.Kind(), id.String())
-	if err != nil || !damaged {
-		return errors.Join(otherwise, err)
-	}
-	remains, err := tx.db.Remains(tx.ctx, id.Kind(), id.String())
+// deleteUnreadable deletes an object whose record is damaged, see remains. What
+// cannot be found by the indexes is content without a record then, see Recover.
+func (tx *Tx) deleteUnreadable(id model.ID, supposed error) error {
+	remains, err := tx.remains(tx.ctx, id, supposed)
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func (tx *Tx) deleteUnreadable(id model.ID, otherwise error) error {
 
 // deleteUnreadableImage is deleteUnreadable for an image that no container uses
 // and that is not leased. Its layers stay: which of them are its own is not known.
-func (tx *Tx) deleteUnreadableImage(id model.ImageID, otherwise error) error {
+func (tx *Tx) deleteUnreadableImage(id model.ImageID, supposed error) error {
 	users, err := tx.db.ContainersOfImage(id)
 	if err == nil && len(users) > 0 {
 		err = model.OnObject(model.KindImage, id, fmt.Errorf("%w: %v", model.ErrImageUsedByContainer, users))
@@ -81,17 +82,13 @@ func (tx *Tx) deleteUnreadableImage(id model.ImageID, otherwise error) error {
 	if err != nil {
 		return err
 	}
-	return tx.deleteUnreadable(id, otherwise)
+	return tx.deleteUnreadable(id, supposed)
 }
 
 // renewing makes a staged layer one that takes the place of one whose record is
 // damaged.
-func (l *StagedLayer) renewing(ctx context.Context, tx *ReadTx, otherwise error) error {
-	damaged, err := tx.db.IsUnreadable(model.KindLayer, string(l.layer.ID))
-	if err != nil || !damaged {
-		return errors.Join(otherwise, err)
-	}
-	remains, err := tx.db.Remains(ctx, model.KindLayer, string(l.layer.ID))
+func (l *StagedLayer) renewing(ctx context.Context, tx *ReadTx, supposed error) error {
+	remains, err := tx.remains(ctx, l.layer.ID, supposed)
 	if err != nil {
 		return err
 	}
@@ -102,29 +99,16 @@ func (l *StagedLayer) renewing(ctx context.Context, tx *ReadTx, otherwise error)
 	return nil
 }
 
-// renew makes a staged layer part of the store in the place of one whose record
-// is damaged. That one's names and data items are the new one's.
-func (tx *Tx) renew(staged *StagedLayer, otherwise error) (*model.Layer, error) {
-	l := staged.Layer()
-	parent, err := tx.parentFor(l)
-	if err == nil && parent != nil && !staged.isOn(parent) {
-		err = model.ErrStagedOnOtherParent
-	}
-	if err != nil {
-		return nil, err
-	}
-	err = tx.inPlaceOfUnreadable(l.ID, otherwise, func(r *db.Remains) error {
+// renew calls create for a layer that takes the place of one whose record is
+// damaged. That one's names and data items are the new one's.
+func (tx *Tx) renew(l *model.Layer, supposed error, create func() error) error {
+	return tx.inPlaceOfUnreadable(l.ID, supposed, func(r *db.Remains) error {
 		l.Names = append(l.Names, r.Names...)
 		if r.TarSplit != "" {
 			if err := tx.discardContent(&model.Content{Path: r.TarSplit}, l.ID); err != nil {
 				return err
 			}
 		}
-		return tx.take(staged.claims, func() error { return tx.db.CreateLayer(l) })
+		return create()
 	})
-	if err != nil {
-		return nil, err
-	}
-	staged.layer.Seq = l.Seq
-	return l, nil
 }
