@@ -12,6 +12,27 @@ import (
 	"github.com/csdb/csdb/model"
 )
 
+// findEach calls fn for each object that refs mean, see findAll. It adds an error
+// to missing for each of them that means none.
+func findEach(tx *graph.ReadTx, refs []string, kinds []model.Kind, damaged *damages, missing *[]error, fn func(model.ID) error) error {
+	for _, ref := range refs {
+		ids, err := findAll(tx, ref, kinds, damaged)
+		if errors.Is(err, model.ErrNotFound) {
+			*missing = append(*missing, err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if err := fn(id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // findAll returns the objects that ref means: the one with that ID or name, or
 // all that have that digest; none if those are damaged, which is noted. If
 // there is none the error matches model.ErrNotFound.

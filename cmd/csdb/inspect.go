@@ -128,28 +128,18 @@ type lookup struct {
 
 // look looks for the objects that refs mean.
 func (l *lookup) look(tx *graph.ReadTx, refs []string, kinds []model.Kind) error {
-	for _, ref := range refs {
-		ids, err := findAll(tx, ref, kinds, &l.damaged)
-		if errors.Is(err, model.ErrNotFound) {
+	return findEach(tx, refs, kinds, &l.damaged, &l.missing, func(id model.ID) error {
+		about, err := inspectID(tx, id, &l.damaged)
+		switch {
+		case errors.Is(err, model.ErrNotFound):
 			l.missing = append(l.missing, err)
-			continue
-		}
-		if err != nil {
+		case err != nil:
 			return err
+		case about != nil:
+			l.found = append(l.found, about)
 		}
-		for _, id := range ids {
-			about, err := inspectID(tx, id, &l.damaged)
-			switch {
-			case errors.Is(err, model.ErrNotFound):
-				l.missing = append(l.missing, err)
-			case err != nil:
-				return err
-			case about != nil:
-				l.found = append(l.found, about)
-			}
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // inspectID finds out about an object. It returns nil if its record is damaged,

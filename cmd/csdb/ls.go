@@ -131,30 +131,17 @@ func (l *listing) load(tx *graph.ReadTx, kinds []model.Kind) error {
 // find lists the objects that refs mean, each once.
 func (l *listing) find(tx *graph.ReadTx, refs []string, kinds []model.Kind) error {
 	seen := make(map[model.ID]bool)
-	for _, ref := range refs {
-		ids, err := findAll(tx, ref, kinds, &l.damaged)
-		if errors.Is(err, model.ErrNotFound) {
-			l.missing = append(l.missing, err)
-			continue
+	return findEach(tx, refs, kinds, &l.damaged, &l.missing, func(id model.ID) error {
+		if seen[id] {
+			return nil
 		}
-		if err != nil {
-			return err
+		seen[id] = true
+		object, err := loadObject(tx, id)
+		if err == nil {
+			err = l.add(tx, object)
 		}
-		for _, id := range ids {
-			if seen[id] {
-				continue
-			}
-			seen[id] = true
-			object, err := loadObject(tx, id)
-			if err == nil {
-				err = l.add(tx, object)
-			}
-			if err := l.damaged.note(err); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+		return l.damaged.note(err)
+	})
 }
 
 func (l *listing) add(tx *graph.ReadTx, o object) error {
