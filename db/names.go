@@ -132,6 +132,9 @@ func (tx *Tx) takeName(kind model.Kind, id, name string) error {
 	return keeper.setNames(tx, owner, names, false)
 }
 
+// TakeName takes a name away from the object that has it, if there is one.
+func (tx *Tx) TakeName(kind model.Kind, name string) error { return tx.takeName(kind, "", name) }
+
 // Metadata returns the metadata of an object.
 func (tx *ReadTx) Metadata(kind model.Kind, id string) (string, error) {
 	return keeperOf(kind).metadata(tx, id)

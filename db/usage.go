@@ -40,6 +40,18 @@ func tarSplitSize(l *model.Layer) int64 {
 	return l.Diff.TarSplit.Size
 }
 
+// Add adds the sums over another database.
+func (u *Usage) Add(other *Usage) {
+	u.Layers += other.Layers
+	u.Images += other.Images
+	u.Containers += other.Containers
+	u.LayerBytes += other.LayerBytes
+	u.UnusedLayerBytes += other.UnusedLayerBytes
+	u.DataItems += other.DataItems
+	u.DataBytes += other.DataBytes
+	u.TarSplitBytes += other.TarSplitBytes
+}
+
 // count adds an object to the sums, or takes it away.
 func (u *Usage) count(kind model.Kind, by int64) {
 	switch kind {

@@ -98,6 +98,9 @@ func (tx *Tx) changeUses(id model.LayerID, by int) error {
 	return nil
 }
 
+// UsesOf returns how much here needs a layer that is in another store.
+func (tx *ReadTx) UsesOf(id model.LayerID) (uint64, error) { return tx.usesInIndexes(id) }
+
 // usesInIndexes counts the uses of a layer from the indexes alone.
 func (tx *ReadTx) usesInIndexes(id model.LayerID) (uint64, error) {
 	images, errImages := tx.ImagesOfLayer(id)

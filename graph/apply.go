@@ -20,7 +20,8 @@ import (
 // Content that is there is changed in place: the layer is marked as incomplete
 // before the first entry is unpacked, and stays so if that fails.
 func (s *Store) ApplyDiff(ctx context.Context, id model.LayerID, diff io.Reader) (size int64, err error) {
-	if err := s.writable(); err != nil {
+	s, err = s.homeToChange(ctx, id)
+	if err != nil {
 		return 0, err
 	}
 	if err := s.beforeChange(ctx, id); err != nil {
@@ -54,7 +55,7 @@ func (s *Store) applyAside(ctx context.Context, l *model.Layer, diff io.Reader) 
 		if err != nil {
 			return 0, err
 		}
-		staged.parentDir = parent.DriverDir()
+		staged.parentDir = dirOf(parent)
 	}
 	if staged.claims, err = s.claim(ctx, s.wantLayer(l.ID), s.wantTarSplit(l.ID)); err != nil {
 		return 0, err
@@ -116,7 +117,11 @@ func (tx *Tx) applied(l *model.Layer, done applied) error {
 	if err != nil || old == nil {
 		return err
 	}
-	return tx.discardContent(old.TarSplit, l.ID)
+	p, err := tx.db.placeTo(l.ID)
+	if err != nil {
+		return err
+	}
+	return tx.discardContent(p, old.TarSplit, l.ID)
 }
 
 // setIncomplete sets or clears the mark of a layer whose content is being

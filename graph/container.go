@@ -48,16 +48,17 @@ func (tx *Tx) CreateContainer(spec ContainerSpec) (*model.Container, error) {
 		}
 		layer.Parent = image.TopLayer
 	}
-	own, err := tx.CreateLayer(layer)
+	in := tx.db.main
+	own, err := tx.createLayer(in, layer)
 	if err != nil {
 		return nil, model.OnObject(model.KindContainer, spec.ID, err)
 	}
 	c := &model.Container{
 		ID: spec.ID, Names: spec.Names, Image: spec.Image, Layer: own.ID, Metadata: spec.Metadata, Flags: spec.flags(),
 	}
-	if err := tx.db.CreateContainer(c); err != nil {
+	if err := tx.db.CreateContainer(in, c); err != nil {
 		// Whoever goes on after the error does not want the layer.
-		_, _, errUndo := tx.db.DeleteLayer(own.ID)
+		_, _, errUndo := tx.db.DeleteLayer(in, own.ID)
 		return nil, errors.Join(err, errUndo)
 	}
 	return c, nil
@@ -86,17 +87,21 @@ func (tx *Tx) DeleteContainer(id model.ContainerID) error {
 	if err := tx.containerUnleased(id); err != nil {
 		return err
 	}
-	c, files, err := tx.db.DeleteContainer(id)
+	p, err := tx.db.placeTo(id)
 	if errors.Is(err, model.ErrContainerUnknown) {
 		err = model.OnObject(model.KindContainer, id, model.ErrNotAContainer)
-	}
-	if errors.Is(err, model.ErrCorrupt) {
-		return tx.deleteUnreadable(id, err)
 	}
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(tx.trashContents(files, id), tx.trashUserDir(id)); err != nil {
+	c, files, err := tx.db.DeleteContainer(p, id)
+	if errors.Is(err, model.ErrCorrupt) {
+		return tx.deleteUnreadable(p, id, err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(tx.trashContents(p, files, id), tx.trashUserDir(p, id)); err != nil {
 		return err
 	}
 	if err := tx.deleteLayer(c.Layer); !errors.Is(err, model.ErrLayerUnknown) {

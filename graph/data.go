@@ -13,24 +13,25 @@ import (
 
 // Data returns the data items of an object in the order in which their keys
 // were first used.
-func (tx *ReadTx) Data(id model.ID) ([]model.Data, error) { return tx.db.Data(id.Kind(), id.String()) }
+func (tx *ReadTx) Data(id model.ID) ([]model.Data, error) { return tx.db.Data(id) }
 
 // DataItem returns what is known about a data item. If there is none the error
 // matches model.ErrDataUnknown.
 func (tx *ReadTx) DataItem(id model.ID, key string) (*model.Data, error) {
-	return tx.db.DataItem(id.Kind(), id.String(), key)
+	item, _, err := tx.db.DataItem(id, key)
+	return item, err
 }
 
 // OpenData opens a data item for reading. The file stays readable when the
 // transaction has ended, and when the item is replaced or deleted.
 func (tx *ReadTx) OpenData(id model.ID, key string) (*os.File, *model.Data, error) {
-	item, err := tx.DataItem(id, key)
+	item, p, err := tx.db.DataItem(id, key)
 	if err != nil {
 		return nil, nil, err
 	}
 	var f *os.File
 	if err = item.Content.Damaged(); err == nil {
-		f, err = tx.store.files.Open(item.Content)
+		f, err = p.home.files.Open(item.Content)
 	}
 	if err != nil {
 		return nil, nil, model.OnObject(id.Kind(), id.String(), fmt.Errorf("data item %q: %w", key, err))
@@ -49,30 +50,42 @@ func (tx *Tx) SetData(id model.ID, key string, data *StagedData) error {
 			item.ManifestDigest = data.content.Digest
 		}
 	}
+	p, err := tx.db.placeTo(id)
+	if err != nil {
+		return err
+	}
+	if home := data.claim.store; home.options.Root != p.home.options.Root {
+		return model.OnObject(id.Kind(), id.String(), fmt.Errorf("%w: data that was staged in %s cannot be an item of an object in %s; say in DataSpec what it is for",
+			model.ErrInvalid, home.options.Root, p.home.options.Root))
+	}
 	var replaced *model.Content
-	err := tx.take([]*claim{data.claim}, func() (err error) {
-		replaced, err = tx.db.PutData(id.Kind(), id.String(), item)
+	err = tx.take([]*claim{data.claim}, func() (err error) {
+		replaced, err = p.tx.PutData(id.Kind(), id.String(), item)
 		return err
 	})
 	if err != nil {
 		return model.OnObject(id.Kind(), id.String(), err)
 	}
-	return tx.discardContent(replaced, id)
+	return tx.discardContent(p, replaced, id)
 }
 
 // DeleteData removes a data item of an object.
 func (tx *Tx) DeleteData(id model.ID, key string) error {
-	removed, err := tx.db.DeleteData(id.Kind(), id.String(), key)
+	p, err := tx.db.placeTo(id)
 	if err != nil {
 		return err
 	}
-	return tx.discardContent(removed, id)
+	removed, err := p.tx.DeleteData(id.Kind(), id.String(), key)
+	if err != nil {
+		return err
+	}
+	return tx.discardContent(p, removed, id)
 }
 
 // SetData stores what r gives as a data item of an object.
 func (s *Store) SetData(ctx context.Context, id model.ID, key string, r io.Reader) (err error) {
 	// An object that does not exist should not cost the reading of the data.
-	if err := s.View(ctx, func(tx *ReadTx) error { _, err := tx.Names(id); return err }); err != nil {
+	if err := s.View(ctx, func(tx *ReadTx) error { return tx.changeable(id) }); err != nil {
 		return err
 	}
 	data, err := s.StageData(ctx, DataSpec{For: id, Key: key}, r)
@@ -102,10 +115,11 @@ func (s *Store) VerifyData(ctx context.Context, id model.ID, key string) (err er
 	return model.OnObject(id.Kind(), id.String(), content.Verify(ctx, f, item.Content))
 }
 
-// trashContents notes content files that are to be removed after the commit.
-func (tx *Tx) trashContents(files []model.Content, id model.ID) error {
+// trashContents notes content files of a place that are to be removed after the
+// commit.
+func (tx *Tx) trashContents(p *place, files []model.Content, id model.ID) error {
 	for i := range files {
-		if err := tx.discardContent(&files[i], id); err != nil {
+		if err := tx.discardContent(p, &files[i], id); err != nil {
 			return err
 		}
 	}

@@ -68,12 +68,11 @@ func (s *Store) Dedup(ctx context.Context, options DedupOptions) (d Deduplicated
 	if err := s.writable(); err != nil {
 		return d, err
 	}
-	driver, ok := s.driver.(drivers.TreeDriver)
-	if !ok {
+	if _, ok := s.driver.(drivers.TreeDriver); !ok {
 		return d, fmt.Errorf("sharing content of files: %w by the driver %s", model.ErrUnsupported, s.info.Driver)
 	}
 	layers, errRecords := s.imageLayers(ctx)
-	lock, err := s.tryLockLayers(layers, func(busy *model.Layer) { d.Busy = append(d.Busy, busy.ID) })
+	lock, err := tryLockLayers(layers, func(busy homeLayer) { d.Busy = append(d.Busy, busy.ID) })
 	defer lock.unlock(ctx)
 	if err != nil {
 		return d, errors.Join(errRecords, err)
@@ -82,7 +81,7 @@ func (s *Store) Dedup(ctx context.Context, options DedupOptions) (d Deduplicated
 	if err != nil {
 		return d, errors.Join(errRecords, err)
 	}
-	trees, errTrees := openTrees(ctx, driver, layers)
+	trees, errTrees := openTrees(ctx, layers)
 	defer func() {
 		for _, t := range trees {
 			err = errors.Join(err, t.Dir.Close())
@@ -97,31 +96,44 @@ func (s *Store) Dedup(ctx context.Context, options DedupOptions) (d Deduplicated
 	return d, errors.Join(errRecords, errTrees, err)
 }
 
+// homeLayer is a layer with the store that has its content.
+type homeLayer struct {
+	*model.Layer
+
+	home *Store
+}
+
 // imageLayers returns the layers of all images, in the order of their creation.
 // If some records are damaged, it returns what the others tell, and an error.
-func (s *Store) imageLayers(ctx context.Context) (layers []*model.Layer, err error) {
+func (s *Store) imageLayers(ctx context.Context) (layers []homeLayer, err error) {
 	err = s.View(ctx, func(tx *ReadTx) error {
 		images, err := tx.Images()
 		seen := make(map[model.LayerID]bool)
 		for _, image := range images {
 			for _, top := range image.TopLayers() {
 				chain, errChain := tx.chain(top, seen)
-				layers = append(layers, chain...)
 				err = errors.Join(err, errChain)
+				for _, l := range chain {
+					at, errPlace := tx.db.placeOf(l.ID)
+					err = errors.Join(err, errPlace)
+					if at != nil && at.own() {
+						layers = append(layers, homeLayer{l, at.home})
+					}
+				}
 			}
 		}
 		return err
 	})
-	slices.SortFunc(layers, func(a, b *model.Layer) int { return cmp.Compare(a.Seq, b.Seq) })
+	slices.SortFunc(layers, func(a, b homeLayer) int { return cmp.Compare(a.Seq, b.Seq) })
 	return layers, err
 }
 
 // tryLockLayers takes the locks on the contents of layers for reading, as far as
 // it can have them at once. The lock is to be given back in any case.
-func (s *Store) tryLockLayers(layers []*model.Layer, busy func(*model.Layer)) (*layerLock, error) {
-	held := &layerLock{store: s}
+func tryLockLayers(layers []homeLayer, busy func(homeLayer)) (*layerLock, error) {
+	held := &layerLock{}
 	for _, l := range layers {
-		lock, err := s.keys.TryLock(contentKey(l.ID), flock.Shared)
+		lock, err := l.home.keys.TryLock(contentKey(l.ID), flock.Shared)
 		if err != nil {
 			return held, model.OnObject(model.KindLayer, l.ID, err)
 		}
@@ -129,14 +141,14 @@ func (s *Store) tryLockLayers(layers []*model.Layer, busy func(*model.Layer)) (*
 			busy(l)
 			continue
 		}
-		held.ids, held.locks = append(held.ids, l.ID), append(held.locks, lock)
+		held.add(l.home, l.ID, lock)
 	}
 	return held, nil
 }
 
 // unchanged returns those of the layers that have files, now that they are
 // locked: they may have been deleted before.
-func (s *Store) unchanged(ctx context.Context, layers []*model.Layer, busy []model.LayerID) (now []*model.Layer, err error) {
+func (s *Store) unchanged(ctx context.Context, layers []homeLayer, busy []model.LayerID) (now []homeLayer, err error) {
 	err = s.View(ctx, func(tx *ReadTx) error {
 		for _, before := range layers {
 			l, err := tx.db.Layer(before.ID)
@@ -147,7 +159,7 @@ func (s *Store) unchanged(ctx context.Context, layers []*model.Layer, busy []mod
 				return err
 			}
 			if l.Seq == before.Seq && l.Made && !l.Incomplete && l.Damaged() == nil && !slices.Contains(busy, l.ID) {
-				now = append(now, l)
+				now = append(now, homeLayer{l, before.home})
 			}
 		}
 		return nil
@@ -157,8 +169,12 @@ func (s *Store) unchanged(ctx context.Context, layers []*model.Layer, busy []mod
 
 // openTrees opens the directories of layers. It leaves out what cannot be
 // opened, and returns an error for that.
-func openTrees(ctx context.Context, driver drivers.TreeDriver, layers []*model.Layer) (trees []dedup.Tree, err error) {
+func openTrees(ctx context.Context, layers []homeLayer) (trees []dedup.Tree, err error) {
 	for _, l := range layers {
+		driver, ok := l.home.driver.(drivers.TreeDriver)
+		if !ok {
+			continue // its store has been found to have one
+		}
 		dir, errTree := driver.Tree(ctx, l.DriverDir())
 		if errTree != nil {
 			err = errors.Join(err, model.OnObject(model.KindLayer, l.ID, errTree))

@@ -21,14 +21,18 @@ func (tx *Tx) Delete(id model.ID) error {
 	case model.ContainerID:
 		return tx.DeleteContainer(id)
 	case model.ImageID:
-		_, files, err := tx.db.DeleteImage(id)
+		p, err := tx.db.placeTo(id)
+		if err != nil {
+			return err
+		}
+		_, files, err := tx.db.DeleteImage(p, id)
 		if errors.Is(err, model.ErrCorrupt) {
-			return tx.deleteUnreadable(id, err)
+			return tx.deleteUnreadable(p, id, err)
 		}
 		if err != nil {
 			return err
 		}
-		return errors.Join(tx.trashContents(files, id), tx.trashUserDir(id))
+		return errors.Join(tx.trashContents(p, files, id), tx.trashUserDir(p, id))
 	case model.LayerID:
 		return tx.deleteLayer(id)
 	}
@@ -88,10 +92,14 @@ func (tx *Tx) wipeSome() (done bool, err error) {
 		ids = append(ids, c.ID)
 	}
 	for _, i := range images {
-		ids = append(ids, i.ID)
+		if !i.ReadOnly {
+			ids = append(ids, i.ID)
+		}
 	}
 	for _, l := range slices.Backward(layers) {
-		ids = append(ids, l.ID)
+		if !l.ReadOnly {
+			ids = append(ids, l.ID)
+		}
 	}
 	for _, id := range ids[:min(len(ids), wipeBatch)] {
 		// The layers of the containers have gone with them.

@@ -151,7 +151,7 @@ func (s *Store) Changes(ctx context.Context, id, from model.LayerID) (changes []
 	if p.empty() {
 		return nil, nil
 	}
-	changes, err = drivers.Changes(ctx, s.driver, p.layer.DriverDir(), p.fromDir())
+	changes, err = drivers.Changes(ctx, p.store.driver, p.layer.DriverDir(), p.fromDir())
 	return changes, model.OnObject(model.KindLayer, id, err)
 }
 
@@ -166,6 +166,6 @@ func (s *Store) DiffSize(ctx context.Context, id, from model.LayerID) (size int6
 	if p.empty() {
 		return 0, nil
 	}
-	size, err = drivers.DiffSize(ctx, s.driver, p.layer.DriverDir(), p.fromDir())
+	size, err = drivers.DiffSize(ctx, p.store.driver, p.layer.DriverDir(), p.fromDir())
 	return size, model.OnObject(model.KindLayer, id, err)
 }

@@ -24,22 +24,24 @@ import (
 // object, an image or a container. It is made if it does not exist, and goes
 // with the object.
 func (s *Store) Dir(ctx context.Context, id model.ID) (string, error) {
-	return s.makeUserDir(ctx, id, s.options.Root)
+	return s.makeUserDir(ctx, id, (*Store).Root)
 }
 
 // RunDir returns a directory in the run root like Dir. It goes with the object,
 // or at a reboot.
 func (s *Store) RunDir(ctx context.Context, id model.ID) (string, error) {
-	return s.makeUserDir(ctx, id, s.options.RunRoot)
+	return s.makeUserDir(ctx, id, (*Store).RunRoot)
 }
 
-func (s *Store) makeUserDir(ctx context.Context, id model.ID, root string) (string, error) {
-	if err := s.writable(); err != nil {
-		return "", err
-	}
+func (s *Store) makeUserDir(ctx context.Context, id model.ID, at func(*Store) string) (string, error) {
 	if id.Kind() == model.KindLayer {
 		return "", model.OnObject(id.Kind(), id.String(), fmt.Errorf("%w: layers have no directories for others", model.ErrInvalid))
 	}
+	s, err := s.homeToChange(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	root := at(s)
 	path := content.UserDir(s.info.Driver, id.Kind(), id.String())
 	for {
 		old, err := view(ctx, s, func(tx *ReadTx) ([]db.Trash, error) { return tx.userDirTrash(id, path) })
@@ -90,19 +92,28 @@ func (s *Store) makeTree(ctx context.Context, id model.ID, path, dir string) (ma
 // userDirTrash returns the trash entry for the directories of an object, if
 // there is one, or an error if the object does not exist.
 func (tx *ReadTx) userDirTrash(id model.ID, path string) (old []db.Trash, err error) {
-	if _, err := tx.Names(id); err != nil {
+	at, err := tx.db.placeOf(id)
+	if err != nil {
 		return nil, err
 	}
-	t, err := tx.db.Trash(path)
-	if err == nil {
-		old = append(old, *t)
+	for _, p := range tx.db.own {
+		if p.home != at.home {
+			continue
+		}
+		t, err := p.db.Trash(path)
+		if err == nil {
+			old = append(old, *t)
+		}
+		if ignoreNotFound(err) != nil {
+			return nil, err
+		}
 	}
-	return old, ignoreNotFound(err)
+	return old, nil
 }
 
 // trashUserDir notes that the directories of an object go, if it has any.
-func (tx *Tx) trashUserDir(id model.ID) error {
-	s := tx.store
+func (tx *Tx) trashUserDir(p *place, id model.ID) error {
+	s := p.home
 	path := content.UserDir(s.info.Driver, id.Kind(), id.String())
 	inRoot, err := s.files.Exists(path)
 	if err != nil {
@@ -117,7 +128,7 @@ func (tx *Tx) trashUserDir(id model.ID) error {
 	if !inRoot && !inRun {
 		return nil
 	}
-	return tx.addTrash(db.Trash{Path: path, Kind: db.TrashTree, ObjectKind: id.Kind(), ID: id.String()})
+	return tx.addTrash(p, db.Trash{Path: path, Kind: db.TrashTree, ObjectKind: id.Kind(), ID: id.String()})
 }
 
 // onRunFiles calls fn with what is in the run root, unless that has been

@@ -25,21 +25,15 @@ func (s *Store) DriverLayers(ctx context.Context) ([]string, error) {
 	if err := s.writable(); err != nil {
 		return nil, err
 	}
-	dirs, err := s.driver.List(ctx)
-	if err != nil {
-		return nil, err
-	}
 	ids := []string{}
-	err = s.View(ctx, func(tx *ReadTx) error {
-		for _, dir := range dirs {
-			deleted, err := inTrash(tx.db, s.layerPath(dir))
-			if err != nil {
-				return err
-			}
-			if !deleted {
-				ids = append(ids, idOfDir(dir))
-			}
+	for _, home := range s.owner.homes() {
+		some, err := home.listDriverLayers(ctx)
+		if err != nil {
+			return nil, err
 		}
+		ids = append(ids, some...)
+	}
+	err := s.View(ctx, func(tx *ReadTx) error {
 		return tx.db.EachLayer(func(l *model.Layer) error {
 			if !l.Made {
 				ids = append(ids, string(l.ID))
@@ -49,6 +43,27 @@ func (s *Store) DriverLayers(ctx context.Context) ([]string, error) {
 	})
 	slices.Sort(ids)
 	return slices.Compact(ids), err
+}
+
+// listDriverLayers returns the IDs of the layers that have a directory and have
+// not been deleted.
+func (s *Store) listDriverLayers(ctx context.Context) (ids []string, err error) {
+	dirs, err := s.driver.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return ids, s.viewOwn(ctx, func(own records) error {
+		for _, dir := range dirs {
+			deleted, err := own.inTrash(s.layerPath(dir))
+			if err != nil {
+				return err
+			}
+			if !deleted {
+				ids = append(ids, idOfDir(dir))
+			}
+		}
+		return nil
+	})
 }
 
 // idOfDir returns the ID of the layer that a directory of the driver is for.
@@ -179,11 +194,15 @@ func (s *Store) driverParent(ctx context.Context, id model.LayerID) (dir string,
 		if err := l.Damaged(); err != nil {
 			return "", nil, err
 		}
-		lock, err := s.lockForReading(ctx, id)
+		home, err := s.homeOf(ctx, id)
 		if err != nil {
 			return "", nil, err
 		}
-		return l.DriverDir(), func() { lock.unlock(ctx) }, nil
+		lock, err := lockLayers(ctx, home.toRead(id)...)
+		if err != nil {
+			return "", nil, err
+		}
+		return dirOf(l), func() { lock.unlock(ctx) }, nil
 	case !errors.Is(err, model.ErrNotFound):
 		return "", nil, err
 	}

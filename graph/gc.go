@@ -165,7 +165,7 @@ func (s *Store) collectDebris(ctx context.Context, options GCOptions, c *Collect
 
 // debris lists and measures what has no record at this moment.
 func (s *Store) debris(ctx context.Context, progress db.Progress) (all []Debris, err error) {
-	trash, err := view(ctx, s, func(tx *ReadTx) ([]db.Trash, error) { return tx.db.AllTrash() })
+	trash, err := s.allTrash(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -56,6 +56,7 @@ func (p *gcPlan) planImages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	images = slices.DeleteFunc(images, func(i *model.Image) bool { return i.ReadOnly })
 	for _, image := range images[:max(len(images)-p.policy.KeepLast, 0)] {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -146,8 +147,8 @@ func (p *gcPlan) layersOf(image *model.Image) (doomed []model.LayerID, err error
 	}
 	for id := image.TopLayer; id != ""; {
 		l, err := p.tx.LayerByID(id)
-		if errors.Is(err, model.ErrNotFound) {
-			break // deleted by force
+		if errors.Is(err, model.ErrNotFound) || err == nil && l.ReadOnly {
+			break // deleted by force, or not ours
 		}
 		if err != nil {
 			return nil, err
@@ -223,7 +224,7 @@ func (p *gcPlan) planLayers(ctx context.Context) error {
 
 // planLayer plans the deletion of a layer if nothing speaks against it.
 func (p *gcPlan) planLayer(l *model.Layer) error {
-	if len(l.Names) > 0 || p.mounted[l.ID] || !p.old(l.ID) {
+	if l.ReadOnly || len(l.Names) > 0 || p.mounted[l.ID] || !p.old(l.ID) {
 		return nil
 	}
 	if free, err := p.free(l.ID); err != nil || !free {

@@ -58,7 +58,7 @@ func (tx *Tx) CreateImage(spec ImageSpec) (*model.Image, error) {
 	}
 	err := tx.db.CreateImage(i)
 	if errors.Is(err, model.ErrDuplicateID) {
-		err = tx.inPlaceOfUnreadable(spec.ID, err, func(r *db.Remains) error {
+		err = tx.inPlaceOfUnreadable(spec.ID, err, func(_ *place, r *db.Remains) error {
 			i.Names = append(i.Names, r.Names...)
 			return tx.db.CreateImage(i)
 		})
@@ -83,11 +83,15 @@ func (tx *Tx) DeleteImage(id model.ImageID) ([]model.LayerID, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, files, err := tx.db.DeleteImage(id)
+	p, err := tx.db.placeTo(id)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(tx.trashContents(files, id), tx.trashUserDir(id)); err != nil {
+	_, files, err := tx.db.DeleteImage(p, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(tx.trashContents(p, files, id), tx.trashUserDir(p, id)); err != nil {
 		return nil, err
 	}
 	for _, layer := range layers {
@@ -102,10 +106,10 @@ func (tx *Tx) DeleteImage(id model.ImageID) ([]model.LayerID, error) {
 // the image, or the error that it would return.
 func (tx *ReadTx) LayersOnlyOf(id model.ImageID) ([]model.LayerID, error) {
 	image, err := tx.db.Image(id)
+	if errors.Is(err, model.ErrNotFound) || err == nil && image.ReadOnly {
+		err = model.OnObject(model.KindImage, id, model.ErrNotAnImage)
+	}
 	if err != nil {
-		if errors.Is(err, model.ErrNotFound) {
-			err = model.OnObject(model.KindImage, id, model.ErrNotAnImage)
-		}
 		return nil, err
 	}
 	users, err := tx.db.ContainersOfImage(id)
@@ -127,8 +131,8 @@ func (tx *ReadTx) LayersOnlyOf(id model.ImageID) ([]model.LayerID, error) {
 	}
 	for layer := image.TopLayer; layer != ""; {
 		record, err := tx.db.Layer(layer)
-		if errors.Is(err, model.ErrNotFound) {
-			break // deleted by force
+		if errors.Is(err, model.ErrNotFound) || err == nil && record.ReadOnly {
+			break // deleted by force, or not ours
 		}
 		if err != nil {
 			return nil, err

@@ -28,13 +28,13 @@ func (tx *ReadTx) ContainersOfImage(id model.ImageID) ([]model.ContainerID, erro
 }
 
 // Schema returns the version of the database's schema.
-func (tx *ReadTx) Schema() (uint64, error) { return tx.db.Schema() }
+func (tx *ReadTx) Schema() (uint64, error) { return tx.db.main.db.Schema() }
 
 // TxID returns the number of the last transaction that the picture contains.
-func (tx *ReadTx) TxID() int { return tx.db.TxID() }
+func (tx *ReadTx) TxID() int { return tx.db.main.db.TxID() }
 
 // FileInfo describes the file of the database.
-func (tx *ReadTx) FileInfo() (db.FileInfo, error) { return tx.db.FileInfo() }
+func (tx *ReadTx) FileInfo() (db.FileInfo, error) { return tx.db.main.db.FileInfo() }
 
 // Backup makes a copy of the database in a new file, while others use the
 // store, see db.DB.Backup. Content files and the contents of layers are not

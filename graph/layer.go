@@ -38,6 +38,15 @@ type LayerSpec struct {
 	Digest, CompressedDigest digest.Digest
 }
 
+// role says where the layer belongs: one that is written to stays in the graph
+// root.
+func (spec LayerSpec) role() role {
+	if spec.Writable {
+		return roleMain
+	}
+	return roleImages
+}
+
 // record returns the record of a layer without content.
 func (spec LayerSpec) record() *model.Layer {
 	id := spec.ID
@@ -53,6 +62,11 @@ func (spec LayerSpec) record() *model.Layer {
 // CreateLayer makes an empty layer. It costs nothing on disk until it is first
 // needed.
 func (tx *Tx) CreateLayer(spec LayerSpec) (*model.Layer, error) {
+	return tx.createLayer(tx.db.at(spec.role()), spec)
+}
+
+// createLayer is CreateLayer for a place.
+func (tx *Tx) createLayer(in *place, spec LayerSpec) (*model.Layer, error) {
 	if spec.StagedParent != nil {
 		return nil, fmt.Errorf("%w: an empty layer cannot have a staged parent", model.ErrInvalid)
 	}
@@ -60,10 +74,10 @@ func (tx *Tx) CreateLayer(spec LayerSpec) (*model.Layer, error) {
 	if _, err := tx.parentFor(l); err != nil {
 		return nil, err
 	}
-	if err := tx.db.CreateLayer(l); err != nil {
+	if err := tx.db.CreateLayer(in, l); err != nil {
 		return nil, err
 	}
-	if s := tx.store; l.Parent != "" && s.copiesParents() {
+	if s := in.home; l.Parent != "" && s.copiesParents() {
 		tx.then = append(tx.then, func(ctx context.Context) error { return s.afterCreate(ctx, l.ID, l.Parent) })
 	}
 	return l, nil
@@ -111,7 +125,9 @@ func (tx *Tx) AddLayer(staged *StagedLayer) (*model.Layer, error) {
 	if err == nil && parent != nil && !staged.isOn(parent) {
 		err = model.ErrStagedOnOtherParent
 	}
-	create := func() error { return tx.take(staged.claims, func() error { return tx.db.CreateLayer(l) }) }
+	create := func() error {
+		return tx.take(staged.claims, func() error { return tx.db.CreateLayer(tx.db.at(staged.role), l) })
+	}
 	switch {
 	case err != nil:
 	case errors.Is(unknown, model.ErrCorrupt):
@@ -130,9 +146,9 @@ func (tx *Tx) AddLayer(staged *StagedLayer) (*model.Layer, error) {
 // not the top layer of an image, belongs to no container, and is not leased
 // (see Lease). Its content goes after the commit. Images of which it is a mapped top layer forget it.
 func (tx *Tx) DeleteLayer(id model.LayerID) error {
-	if _, err := tx.db.Layer(id); err != nil && !errors.Is(err, model.ErrCorrupt) {
-		if errors.Is(err, model.ErrNotFound) {
-			err = model.OnObject(model.KindLayer, id, model.ErrNotALayer)
+	if _, err := tx.db.placeTo(id); err != nil {
+		if errors.Is(err, model.ErrNotFound) || errors.Is(err, model.ErrStoreIsReadOnly) {
+			err = model.OnObject(model.KindLayer, id, fmt.Errorf("%w: %w", model.ErrNotALayer, err))
 		}
 		return err
 	}
@@ -180,6 +196,10 @@ func (tx *Tx) layerUsed(id model.LayerID) error {
 
 // deleteLayer deletes a layer whoever uses it or has leased it.
 func (tx *Tx) deleteLayer(id model.LayerID) error {
+	p, err := tx.db.placeTo(id)
+	if err != nil {
+		return err
+	}
 	images, err := tx.db.ImagesOfLayer(id)
 	if err != nil {
 		return err
@@ -193,21 +213,21 @@ func (tx *Tx) deleteLayer(id model.LayerID) error {
 			return err
 		}
 	}
-	l, files, err := tx.db.DeleteLayer(id)
+	l, files, err := tx.db.DeleteLayer(p, id)
 	if errors.Is(err, model.ErrCorrupt) {
-		return tx.deleteUnreadable(id, err)
+		return tx.deleteUnreadable(p, id, err)
 	}
 	if err != nil {
 		return err
 	}
-	if err := tx.trashContents(files, id); err != nil {
+	if err := tx.trashContents(p, files, id); err != nil {
 		return err
 	}
 	if !l.Made {
 		return nil
 	}
-	return tx.addTrash(db.Trash{
-		Path: tx.store.layerPath(l.DriverDir()), Kind: db.TrashLayer, Dir: l.DriverDir(),
+	return tx.addTrash(p, db.Trash{
+		Path: p.home.layerPath(l.DriverDir()), Kind: db.TrashLayer, Dir: l.DriverDir(),
 		ObjectKind: model.KindLayer, ID: string(id),
 	})
 }

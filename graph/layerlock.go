@@ -24,13 +24,14 @@ func mountKey(id model.LayerID) string { return "mount:" + string(id) }
 
 // layerLock is a lock on a layer, or several that were taken together.
 type layerLock struct {
-	store *Store
+	homes []*Store
 	ids   []model.LayerID
 	locks []*flock.KeyLock
 }
 
 // wanted is a lock that is wanted.
 type wanted struct {
+	home *Store // which has the layer
 	id   model.LayerID
 	key  string
 	mode flock.Mode
@@ -38,33 +39,29 @@ type wanted struct {
 
 // lockContent takes the lock on the content of a layer.
 func (s *Store) lockContent(ctx context.Context, id model.LayerID, mode flock.Mode) (*layerLock, error) {
-	return s.lockLayers(ctx, wanted{id, contentKey(id), mode})
+	return lockLayers(ctx, wanted{s, id, contentKey(id), mode})
 }
 
 // lockMount takes the lock on the mount of a layer.
 func (s *Store) lockMount(ctx context.Context, id model.LayerID) (*layerLock, error) {
-	return s.lockLayers(ctx, wanted{id, mountKey(id), flock.Exclusive})
+	return lockLayers(ctx, wanted{s, id, mountKey(id), flock.Exclusive})
 }
 
-// lockForReading takes the locks that it needs to read the content of layers.
-func (s *Store) lockForReading(ctx context.Context, ids ...model.LayerID) (*layerLock, error) {
-	_, viewer := s.driver.(drivers.Viewer)
-	var wants []wanted
-	for _, id := range ids {
-		wants = append(wants, wanted{id, contentKey(id), flock.Shared})
-		if !viewer { // such a driver mounts a layer to read it
-			wants = append(wants, wanted{id, mountKey(id), flock.Exclusive})
-		}
+// toRead returns the locks that it needs to read the content of a layer.
+func (s *Store) toRead(id model.LayerID) []wanted {
+	wants := []wanted{{s, id, contentKey(id), flock.Shared}}
+	if _, viewer := s.driver.(drivers.Viewer); !viewer { // such a driver mounts a layer to read it
+		wants = append(wants, wanted{s, id, mountKey(id), flock.Exclusive})
 	}
-	return s.lockLayers(ctx, wants...)
+	return wants
 }
 
 // lockLayers takes several locks. It never waits for one while it holds
 // another, since nobody knows which of the layers is an ancestor of another
 // one, and the content of a layer is locked before that of its ancestors.
-func (s *Store) lockLayers(ctx context.Context, wants ...wanted) (*layerLock, error) {
+func lockLayers(ctx context.Context, wants ...wanted) (*layerLock, error) {
 	for {
-		held := &layerLock{store: s}
+		held := &layerLock{}
 		missed, err := held.take(ctx, wants)
 		if err == nil && missed == 0 {
 			return held, nil
@@ -84,16 +81,20 @@ func (l *layerLock) take(ctx context.Context, wants []wanted) (missed int, err e
 	for i, w := range wants {
 		var lock *flock.KeyLock
 		if i == 0 {
-			lock, err = l.store.keys.Lock(ctx, w.key, w.mode)
+			lock, err = w.home.keys.Lock(ctx, w.key, w.mode)
 		} else {
-			lock, err = l.store.keys.TryLock(w.key, w.mode)
+			lock, err = w.home.keys.TryLock(w.key, w.mode)
 		}
 		if err != nil || lock == nil {
 			return i, err
 		}
-		l.ids, l.locks = append(l.ids, w.id), append(l.locks, lock)
+		l.add(w.home, w.id, lock)
 	}
 	return 0, nil
+}
+
+func (l *layerLock) add(home *Store, id model.LayerID, lock *flock.KeyLock) {
+	l.homes, l.ids, l.locks = append(l.homes, home), append(l.ids, id), append(l.locks, lock)
 }
 
 // unlock gives the locks back. Whoever deleted a layer meanwhile could not
@@ -105,24 +106,26 @@ func (l *layerLock) unlock(ctx context.Context) {
 		lock.Unlock()
 	}
 	ctx = context.WithoutCancel(ctx)
-	s := l.store
-	var left []db.Trash
-	err := s.db.View(ctx, func(tx *db.ReadTx) error {
-		for _, id := range slices.Compact(l.ids) {
-			trash, err := tx.TrashWith(s.layerPath(string(id)))
-			if err != nil {
-				return err
-			}
-			left = append(left, slices.DeleteFunc(trash, func(t db.Trash) bool {
-				return t.Kind != db.TrashLayer || t.ID != string(id)
-			})...)
+	for i, id := range l.ids {
+		home := l.homes[i]
+		if home.options.ReadOnly || slices.Contains(l.ids[:i], id) {
+			continue
 		}
-		return nil
+		left, err := home.trashOf(ctx, id)
+		if err == nil {
+			_, err = home.reap(ctx, left, patiently)
+		}
+		if !errors.Is(err, model.ErrClosed) {
+			home.logLeft(err)
+		}
+	}
+}
+
+// trashOf returns the entries of the trash for a layer.
+func (s *Store) trashOf(ctx context.Context, id model.LayerID) (left []db.Trash, err error) {
+	err = s.viewOwn(ctx, func(own records) error {
+		left, err = own.trashWith(s.layerPath(string(id)))
+		return err
 	})
-	if err == nil {
-		_, err = s.reap(ctx, left, patiently)
-	}
-	if !errors.Is(err, model.ErrClosed) {
-		s.logLeft(err)
-	}
+	return slices.DeleteFunc(left, func(t db.Trash) bool { return t.Kind != db.TrashLayer || t.ID != string(id) }), err
 }

@@ -149,7 +149,7 @@ func (tx *ReadTx) Metadata(id model.ID) (string, error) {
 // Journal calls fn for each transaction in the journal from the given number
 // on, the oldest first, until fn returns false.
 func (tx *ReadTx) Journal(from uint64, fn func(*db.JournalEntry) bool) error {
-	return tx.db.Journal(from, fn)
+	return tx.db.main.db.Journal(from, fn)
 }
 
 // Usage returns the sums over the whole store.

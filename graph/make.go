@@ -19,21 +19,26 @@ import (
 // makeLayer sees to it that a layer and its ancestors have directories, and
 // returns its record.
 func (s *Store) makeLayer(ctx context.Context, id model.LayerID) (*model.Layer, error) {
-	l, err := s.layerRecord(ctx, id)
-	if err != nil || l.Made {
+	l, home, err := s.layerAt(ctx, id)
+	if err != nil || l.Made || l.ReadOnly {
 		return l, err
 	}
-	lock, err := s.lockContent(ctx, id, flock.Exclusive)
+	lock, err := home.lockContent(ctx, id, flock.Exclusive)
 	if err != nil {
 		return nil, err
 	}
 	defer lock.unlock(ctx)
-	return s.makeLocked(ctx, id)
+	return home.makeLocked(ctx, id)
 }
 
-// layerRecord returns the record of a layer.
-func (s *Store) layerRecord(ctx context.Context, id model.LayerID) (*model.Layer, error) {
-	return view(ctx, s, func(tx *ReadTx) (*model.Layer, error) { return tx.db.Layer(id) })
+// dirOf returns the driver's name for a layer that another one is made on, or "" if
+// there is nothing: an empty layer of another store has no directory, and none
+// can be made.
+func dirOf(parent *model.Layer) string {
+	if !parent.Made {
+		return ""
+	}
+	return parent.DriverDir()
 }
 
 // makeLocked is makeLayer for a caller who holds the lock on the content.
@@ -49,7 +54,7 @@ func (s *Store) makeLocked(ctx context.Context, id model.LayerID) (*model.Layer,
 		if err != nil {
 			return nil, model.OnObject(model.KindLayer, id, fmt.Errorf("parent: %w", err))
 		}
-		parentDir = parent.DriverDir()
+		parentDir = dirOf(parent)
 	}
 	claims, err := s.claim(ctx, s.wantLayer(id))
 	if err != nil {
@@ -101,7 +106,14 @@ func (c *claim) layerDir(id model.LayerID) string {
 // is garbage; the caller holds the claim. The parent is not changed meanwhile.
 func (s *Store) createDir(ctx context.Context, l *model.Layer, dir, parentDir string) error {
 	if l.Parent != "" {
-		lock, err := s.lockForReading(ctx, l.Parent)
+		home, err := s.homeOf(ctx, l.Parent)
+		if errors.Is(err, model.ErrNotFound) {
+			home, err = s, nil // it is staged
+		}
+		if err != nil {
+			return err
+		}
+		lock, err := lockLayers(ctx, home.toRead(l.Parent)...)
 		if err != nil {
 			return err
 		}
@@ -166,8 +178,12 @@ func (s *Store) afterCreate(ctx context.Context, id, parent model.LayerID) error
 	if !s.copiesParents() {
 		return nil
 	}
+	home, err := s.homeOf(ctx, parent)
+	if err != nil {
+		return ignoreNotFound(err)
+	}
 	var noted *db.Mount
-	err := s.run.View(ctx, func(tx *db.RunTx) (err error) {
+	err = home.run.View(ctx, func(tx *db.RunTx) (err error) {
 		noted, err = tx.Mount(parent)
 		return err
 	})

@@ -113,7 +113,16 @@ func (s *Store) mount(ctx context.Context, options MountOptions, target func(*Re
 	var id model.LayerID
 	var how drivers.MountOptions
 	err := s.View(ctx, func(tx *ReadTx) (err error) {
-		id, how, err = target(tx)
+		if id, how, err = target(tx); err != nil {
+			return err
+		}
+		at, err := tx.db.placeOf(id)
+		if err != nil {
+			return err
+		}
+		if s = at.home; !at.own() && !how.ReadOnly {
+			err = model.OnObject(model.KindLayer, id, fmt.Errorf("%w: %s", model.ErrStoreIsReadOnly, s.options.Root))
+		}
 		return err
 	})
 	if err != nil {

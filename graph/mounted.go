@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -52,11 +53,11 @@ func (s *Store) MountOf(ctx context.Context, id model.LayerID) (*db.Mount, error
 	if err := s.writable(); err != nil {
 		return nil, err
 	}
-	l, err := s.layerRecord(ctx, id)
+	l, home, err := s.layerAt(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.mountOf(ctx, l)
+	m, err := home.mountOf(ctx, l)
 	return m, model.OnObject(model.KindLayer, id, err)
 }
 
@@ -98,19 +99,13 @@ func (s *Store) Mounts(ctx context.Context) ([]db.Mount, error) {
 	if err := s.writable(); err != nil {
 		return nil, err
 	}
-	candidates, err := s.kernelMounts()
-	if err != nil {
-		return nil, err
-	}
-	err = s.run.View(ctx, func(tx *db.RunTx) error {
-		noted, err := tx.Mounts()
-		for _, m := range noted {
-			candidates = append(candidates, m.Layer)
+	var candidates []model.LayerID
+	for _, home := range s.owner.homes() {
+		some, err := home.mountCandidates(ctx)
+		if err != nil {
+			return nil, err
 		}
-		return err
-	})
-	if err != nil {
-		return nil, err
+		candidates = append(candidates, some...)
 	}
 	slices.Sort(candidates)
 	var mounts []db.Mount
@@ -126,24 +121,44 @@ func (s *Store) Mounts(ctx context.Context) ([]db.Mount, error) {
 	return mounts, nil
 }
 
+// mountCandidates returns the layers that may be mounted.
+func (s *Store) mountCandidates(ctx context.Context) ([]model.LayerID, error) {
+	candidates, err := s.kernelMounts()
+	if err != nil {
+		return nil, err
+	}
+	return candidates, s.run.View(ctx, func(tx *db.RunTx) error {
+		noted, err := tx.Mounts()
+		for _, m := range noted {
+			candidates = append(candidates, m.Layer)
+		}
+		return err
+	})
+}
+
 // kernelMounts returns the layers that may have a mount below the home of the
-// driver. Nobody need have noted it: its author may have died first, and a run
+// driver, or, if they are those of other stores, below its directory in the run root. Nobody need have noted it: its author may have died first, and a run
 // root may be cleaned.
 func (s *Store) kernelMounts() ([]model.LayerID, error) {
-	home, err := filepath.EvalSymlinks(s.driverHome())
-	if err != nil {
-		return nil, err
-	}
-	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(home))
-	if err != nil {
-		return nil, err
-	}
 	var ids []model.LayerID
-	for _, m := range mounts {
-		// Where in its home the driver has its mount points is its affair.
-		for dir := range strings.SplitSeq(strings.TrimPrefix(m.Mountpoint, home), "/") {
-			if id, err := model.ParseLayerDir(dir); err == nil {
-				ids = append(ids, id)
+	for _, root := range []string{s.options.Root, s.options.RunRoot} {
+		home, err := filepath.EvalSymlinks(filepath.Join(root, s.info.Driver))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(home))
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range mounts {
+			// Where in its home the driver has its mount points is its affair.
+			for dir := range strings.SplitSeq(strings.TrimPrefix(m.Mountpoint, home), "/") {
+				if id, err := model.ParseLayerDir(dir); err == nil {
+					ids = append(ids, id)
+				}
 			}
 		}
 	}

@@ -9,25 +9,25 @@ import (
 // SetNames replaces the names of an object and returns them. Names that other
 // objects of the kind have are taken away from those.
 func (tx *Tx) SetNames(id model.ID, names ...string) ([]string, error) {
-	return tx.db.SetNames(id.Kind(), id.String(), names)
+	return tx.db.SetNames(id, names)
 }
 
 // AddNames gives names to an object, in front of those it has, and returns all
 // of them. Names that other objects of the kind have are taken away from
 // those.
 func (tx *Tx) AddNames(id model.ID, names ...string) ([]string, error) {
-	return tx.db.AddNames(id.Kind(), id.String(), names)
+	return tx.db.AddNames(id, names)
 }
 
 // RemoveNames takes names away from an object and returns the others. Names
 // that it does not have are passed over.
 func (tx *Tx) RemoveNames(id model.ID, names ...string) ([]string, error) {
-	return tx.db.RemoveNames(id.Kind(), id.String(), names)
+	return tx.db.RemoveNames(id, names)
 }
 
 // SetMetadata replaces the metadata of an object.
 func (tx *Tx) SetMetadata(id model.ID, text string) error {
-	return tx.db.SetMetadata(id.Kind(), id.String(), text)
+	return tx.db.SetMetadata(id, text)
 }
 
 // SetNames is Tx.SetNames in a transaction of its own.

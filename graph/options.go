@@ -3,10 +3,13 @@ package graph
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/drivers/builtin"
@@ -32,6 +35,16 @@ type Options struct {
 	DriverOptions []string
 	// Drivers are those to choose from; nil means all that are built in.
 	Drivers drivers.Registry
+
+	// ImageStore is the root of another store that gets the images, and the layers
+	// that are not made to be written to; "" means that they are in Root too. It is
+	// made if it does not exist. It is a store of its own, which others can use at
+	// the same time, and with other graph roots.
+	ImageStore string
+	// AdditionalStores are graph roots of stores with the same driver whose images
+	// and layers can be used as well, the earlier ones first. Nothing is written
+	// there, not even a lock file. A directory without such a store is passed over.
+	AdditionalStores []string
 
 	// ReadOnly opens an existing store for reading. Nothing is written, not
 	// even a lock file, and no driver is needed. On a read-only file system a
@@ -71,6 +84,9 @@ func (o *Options) complete() error {
 	if err := errors.Join(faults...); err != nil {
 		return err
 	}
+	if err := o.completeOthers(); err != nil {
+		return err
+	}
 	var errRoot, errRun error
 	o.Root, errRoot = filepath.Abs(o.Root)
 	if o.RunRoot != "" {
@@ -86,4 +102,34 @@ func (o *Options) complete() error {
 		o.Log = logrus.StandardLogger()
 	}
 	return errors.Join(errRoot, errRun)
+}
+
+// completeOthers checks the roots of other stores, and makes their paths absolute.
+func (o *Options) completeOthers() (err error) {
+	if o.ImageStore != "" {
+		if o.ImageStore, err = filepath.Abs(o.ImageStore); err != nil {
+			return err
+		}
+		if root, err := filepath.Abs(o.Root); err != nil || root == o.ImageStore {
+			return errors.Join(err, fmt.Errorf("%w: image store %s is the graph root itself", model.ErrInvalid, o.ImageStore))
+		}
+	}
+	others := make([]string, 0, len(o.AdditionalStores))
+	for _, dir := range o.AdditionalStores {
+		if dir, err = filepath.Abs(dir); err != nil {
+			return err
+		}
+		info, err := os.Stat(dir)
+		if err == nil && !info.IsDir() {
+			err = fmt.Errorf("%s: %w", dir, unix.ENOTDIR)
+		}
+		if err != nil {
+			return fmt.Errorf("additional store: %w: %w", model.ErrInvalid, err)
+		}
+		if !slices.Contains(others, dir) {
+			others = append(others, dir)
+		}
+	}
+	o.AdditionalStores = others
+	return nil
 }

@@ -22,7 +22,7 @@ type pair struct {
 // openPair finds and locks two layers; from "" means the parent of the other
 // one. It must be closed.
 func (s *Store) openPair(ctx context.Context, id, from model.LayerID) (*pair, error) {
-	if err := s.writable(); err != nil {
+	if err := s.owner.writable(); err != nil {
 		return nil, err
 	}
 	for {
@@ -68,22 +68,26 @@ func (s *Store) makePair(ctx context.Context, id, from model.LayerID) error {
 // lockPair locks the two layers and then reads their records: nobody changes
 // them any more.
 func (s *Store) lockPair(ctx context.Context, id, from model.LayerID) (p *pair, err error) {
-	l, err := s.layerRecord(ctx, id)
+	l, home, err := s.layerAt(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if from == "" {
 		from = l.Parent
 	}
-	ids := []model.LayerID{id}
+	wants := home.toRead(id)
 	if from != "" && from != id {
-		ids = append(ids, from)
+		other, err := s.homeOf(ctx, from)
+		if err != nil {
+			return nil, err
+		}
+		wants = append(wants, other.toRead(from)...)
 	}
-	lock, err := s.lockForReading(ctx, ids...)
+	lock, err := lockLayers(ctx, wants...)
 	if err != nil {
 		return nil, err
 	}
-	p = &pair{store: s, unlock: func() { lock.unlock(ctx) }}
+	p = &pair{store: home, unlock: func() { lock.unlock(ctx) }}
 	if err := s.View(ctx, func(tx *ReadTx) error { return p.read(tx, id, from) }); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
@@ -125,7 +129,7 @@ func (p *pair) openTarSplit(ctx context.Context) error {
 			return nil
 		}
 		if err = l.Diff.TarSplit.Damaged(); err == nil {
-			p.tarSplit, err = tx.store.files.Open(*l.Diff.TarSplit)
+			p.tarSplit, err = p.store.files.Open(*l.Diff.TarSplit)
 		}
 		return err
 	})
@@ -133,7 +137,7 @@ func (p *pair) openTarSplit(ctx context.Context) error {
 
 // ready tells whether the layers have the directories that are needed.
 func (p *pair) ready() bool {
-	return p.empty() || p.layer.Made && (p.from == nil || p.from.Made)
+	return p.empty() || p.layer.Made && (p.from == nil || p.from.Made || p.from.ReadOnly)
 }
 
 // empty tells whether there can be no difference: a layer without directory
@@ -144,7 +148,7 @@ func (p *pair) fromDir() string {
 	if p.from == nil {
 		return ""
 	}
-	return p.from.DriverDir()
+	return dirOf(p.from)
 }
 
 // close lets others have the layers.

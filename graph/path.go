@@ -57,12 +57,8 @@ func pathKey(name string) string { return "path:" + name }
 
 // pathUsed tells whether a record or a trash entry stands for a path.
 func (s *Store) pathUsed(ctx context.Context, kind db.TrashKind, name string) (used bool, err error) {
-	err = s.db.View(ctx, func(tx *db.ReadTx) error {
-		used, err = recorded(tx, kind, name)
-		if used || err != nil {
-			return err
-		}
-		used, err = inTrash(tx, name)
+	err = s.viewOwn(ctx, func(own records) error {
+		used, err = own.used(kind, name)
 		return err
 	})
 	return used, err
@@ -70,20 +66,50 @@ func (s *Store) pathUsed(ctx context.Context, kind db.TrashKind, name string) (u
 
 // pathInTrash is inTrash in a transaction of its own.
 func (s *Store) pathInTrash(ctx context.Context, name string) (found bool, err error) {
-	err = s.db.View(ctx, func(tx *db.ReadTx) error {
-		found, err = inTrash(tx, name)
+	err = s.viewOwn(ctx, func(own records) error {
+		found, err = own.inTrash(name)
 		return err
 	})
 	return found, err
 }
 
-// inTrash tells whether a trash entry stands for a path, damaged or not.
-func inTrash(tx *db.ReadTx, name string) (bool, error) {
-	_, err := tx.Trash(name)
-	if errors.Is(err, model.ErrCorrupt) {
-		return true, nil
+// records are the databases that say what is in the directories of a store.
+type records []*db.ReadTx
+
+// used tells whether a record or a trash entry stands for a path.
+func (own records) used(kind db.TrashKind, name string) (bool, error) {
+	for _, tx := range own {
+		if used, err := recorded(tx, kind, name); used || err != nil {
+			return used, err
+		}
 	}
-	return err == nil, ignoreNotFound(err)
+	return own.inTrash(name)
+}
+
+// inTrash tells whether a trash entry stands for a path, damaged or not.
+func (own records) inTrash(name string) (bool, error) {
+	for _, tx := range own {
+		_, err := tx.Trash(name)
+		if err == nil || errors.Is(err, model.ErrCorrupt) {
+			return true, nil
+		}
+		if !errors.Is(err, model.ErrNotFound) {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// allTrash returns the entries of the trash that begin with a path.
+func (own records) trashWith(prefix string) (all []db.Trash, err error) {
+	for _, tx := range own {
+		some, err := tx.TrashWith(prefix)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
 }
 
 // recorded tells whether a record stands for the content at a path. A damaged

@@ -57,7 +57,7 @@ func (s *Store) replaceDamaged(ctx context.Context, staged *StagedLayer, damaged
 	if !ok {
 		return fmt.Errorf("replacing damaged content with driver %s: %w", s.driver.Name(), model.ErrUnsupported)
 	}
-	lock, err := s.lockLayers(ctx, wanted{damaged.ID, contentKey(damaged.ID), flock.Exclusive}, wanted{damaged.ID, mountKey(damaged.ID), flock.Exclusive})
+	lock, err := lockLayers(ctx, wanted{s, damaged.ID, contentKey(damaged.ID), flock.Exclusive}, wanted{s, damaged.ID, mountKey(damaged.ID), flock.Exclusive})
 	if err != nil {
 		return err
 	}
@@ -155,5 +155,9 @@ func (tx *Tx) healed(damaged *model.Layer, staged *StagedLayer) (healed *model.L
 			return nil, err
 		}
 	}
-	return healed, tx.discardContent(damaged.Diff.TarSplit, damaged.ID)
+	p, err := tx.db.placeTo(damaged.ID)
+	if err != nil {
+		return nil, err
+	}
+	return healed, tx.discardContent(p, damaged.Diff.TarSplit, damaged.ID)
 }

@@ -30,12 +30,15 @@ type Recovered struct {
 // says why. Mounts that have been counted and are not there are forgotten. It
 // may run at any time, also beside others. It goes on after errors, and returns
 // them all.
-func (s *Store) Recover(ctx context.Context) (*Recovered, error) {
+func (s *Store) Recover(ctx context.Context) (_ *Recovered, err error) {
 	if err := s.writable(); err != nil {
 		return nil, err
 	}
 	r := &recovery{removed: func(string) {}}
-	return &r.Recovered, s.recover(ctx, r)
+	for _, home := range s.owner.homes() {
+		err = errors.Join(err, home.recover(ctx, r))
+	}
+	return &r.Recovered, err
 }
 
 // recovery is one that is under way.
@@ -50,9 +53,24 @@ func (s *Store) recover(ctx context.Context, r *recovery) error {
 	return errors.Join(s.recoverTrash(ctx, r), s.recoverStaged(ctx, r), s.recoverStrays(ctx, r), s.recoverMounts(ctx))
 }
 
+// allTrash returns all that is in the trash.
+func (s *Store) allTrash(ctx context.Context) (all []db.Trash, err error) {
+	err = s.viewOwn(ctx, func(own records) error {
+		for _, tx := range own {
+			some, err := tx.AllTrash()
+			if err != nil {
+				return err
+			}
+			all = append(all, some...)
+		}
+		return nil
+	})
+	return all, err
+}
+
 // recoverTrash removes everything in the trash.
 func (s *Store) recoverTrash(ctx context.Context, r *recovery) error {
-	trash, err := view(ctx, s, func(tx *ReadTx) ([]db.Trash, error) { return tx.db.AllTrash() })
+	trash, err := s.allTrash(ctx)
 	var errReap error
 	gone := make(map[string]bool, len(trash))
 	for batch := range slices.Chunk(trash, reapBatch) {
@@ -167,12 +185,9 @@ func (s *Store) strays(ctx context.Context) ([]db.Staged, error) {
 		return nil, err
 	}
 	var strays []db.Staged
-	err = s.db.View(ctx, func(tx *db.ReadTx) error {
+	err = s.viewOwn(ctx, func(own records) error {
 		for _, e := range all {
-			used, err := recorded(tx, e.Kind, e.Path)
-			if err == nil && !used {
-				used, err = inTrash(tx, e.Path)
-			}
+			used, err := own.used(e.Kind, e.Path)
 			if err != nil {
 				return err
 			}
@@ -241,12 +256,13 @@ func (s *Store) recoverMount(ctx context.Context, id model.LayerID) error {
 	if err != nil || lock == nil {
 		return err
 	}
-	held := &layerLock{store: s, ids: []model.LayerID{id}, locks: []*flock.KeyLock{lock}}
+	held := &layerLock{}
+	held.add(s, id, lock)
 	defer held.unlock(ctx)
 	var there *db.Mount
-	l, err := s.layerRecord(ctx, id)
+	l, home, err := s.layerAt(ctx, id)
 	if err == nil {
-		there, err = s.mountOf(ctx, l)
+		there, err = home.mountOf(ctx, l)
 	}
 	switch {
 	case there != nil || errors.Is(err, model.ErrCorrupt): // what cannot be read can perhaps be mended

@@ -60,6 +60,10 @@ func (s *Store) StageData(ctx context.Context, spec DataSpec, r io.Reader) (*Sta
 			return nil, fmt.Errorf("digest %q: %w: %w", d, model.ErrInvalid, err)
 		}
 	}
+	s, err := s.homeForData(ctx, spec.For)
+	if err != nil {
+		return nil, err
+	}
 	first, err := s.dataPath(spec)
 	if err != nil {
 		return nil, err

@@ -30,6 +30,7 @@ type StagedLayer struct {
 	// diff had, or "" if that is not known.
 	heals, renews bool
 	expected      digest.Digest
+	role          role // of the place for the record
 }
 
 // ID returns the ID that the layer is going to have.
@@ -81,7 +82,8 @@ func (s *Store) StageLayer(ctx context.Context, spec LayerSpec, diff io.Reader) 
 	if err := s.writable(); err != nil {
 		return nil, err
 	}
-	staged := &StagedLayer{layer: *spec.record()}
+	staged := &StagedLayer{layer: *spec.record(), role: spec.role()}
+	s = s.owner.homeFor(staged.role)
 	l := &staged.layer
 	if err := model.ValidateID(model.KindLayer, string(l.ID)); err != nil {
 		return nil, err
@@ -135,7 +137,7 @@ func (s *Store) stageOn(ctx context.Context, staged *StagedLayer, under *StagedL
 		if _, err := tx.parentFor(l); err != nil {
 			return err
 		}
-		return tx.db.CheckAncestors(l)
+		return tx.db.at(staged.role).db.CheckAncestors(l)
 	})
 	if err != nil {
 		return err
@@ -149,7 +151,7 @@ func (s *Store) stageOn(ctx context.Context, staged *StagedLayer, under *StagedL
 	}
 	made, err := s.makeLayer(ctx, l.Parent)
 	if err == nil {
-		staged.parentDir, staged.parentSeq = made.DriverDir(), made.Seq
+		staged.parentDir, staged.parentSeq = dirOf(made), made.Seq
 	}
 	return err
 }

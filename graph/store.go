@@ -33,6 +33,13 @@ type Store struct {
 	keys    *flock.Keys
 	driver  drivers.Driver // nil if read-only
 
+	// owner is the store that this one is a part of: itself, but for those in the
+	// following fields of another one. What concerns more than the content of
+	// single objects is the owner's affair.
+	owner      *Store
+	images     *Store   // the image store, or nil
+	additional []*Store // those that are only read; they have the owner's driver, run database and locks
+
 	views views
 	// lasting is that of Open, but does not end.
 	lasting context.Context //nolint:containedctx // It is for Close, which has none.
@@ -55,7 +62,12 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 		keys:    flock.NewKeys(filepath.Join(options.Root, keysName)),
 		staged:  make(map[*claim]bool),
 	}
-	if err := s.open(ctx); err != nil {
+	s.owner = s
+	err := s.open(ctx)
+	if err == nil {
+		err = s.openOthers(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("store %s: %w", options.Root, err), s.Close())
 	}
 	return s, nil
@@ -84,14 +96,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = s.db.View(ctx, func(tx *db.ReadTx) error {
-		info, err := tx.Info()
-		if err == nil {
-			s.info = *info
-		}
-		return err
-	})
-	if err != nil {
+	if err := s.readInfo(ctx); err != nil {
 		return err
 	}
 	if s.files, err = content.Open(s.options.Root); err != nil || s.options.ReadOnly {
@@ -101,6 +106,17 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	return s.openDriver(ctx)
+}
+
+// readInfo reads the description of the store.
+func (s *Store) readInfo(ctx context.Context) error {
+	return s.db.View(ctx, func(tx *db.ReadTx) error {
+		info, err := tx.Info()
+		if err == nil {
+			s.info = *info
+		}
+		return err
+	})
 }
 
 // onlyReadable tells whether a directory is on a read-only file system.
@@ -197,6 +213,9 @@ func (s *Store) Close() error {
 		return nil // it has been closed before
 	}
 	var errs []error
+	for _, other := range s.others() {
+		errs = append(errs, other.Close())
+	}
 	for c := range claims {
 		errs = append(errs, c.discard(s.lasting))
 		// If nobody knew whether it was committed, now Recover may find out.
@@ -205,13 +224,13 @@ func (s *Store) Close() error {
 	if s.db != nil {
 		s.db.Close()
 	}
-	if s.run != nil {
+	if s.run != nil && !s.borrows() {
 		s.run.Close()
 	}
 	if s.files != nil {
 		errs = append(errs, s.files.Close())
 	}
-	if s.driver != nil {
+	if s.driver != nil && !s.borrows() {
 		errs = append(errs, s.driver.Close(s.lasting))
 	}
 	return errors.Join(errs...)

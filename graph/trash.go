@@ -73,7 +73,12 @@ func (s *Store) reapSome(ctx context.Context, entries []db.Trash, p patience) (d
 	}
 	crashpoint.Hit(crashpoint.ReapRemoved)
 	if len(done) > 0 {
-		err = s.db.Update(ctx, func(tx *db.Tx) error { return tx.RemoveTrash(paths...) })
+		err = s.updateOwn(ctx, func(own []*db.Tx) error {
+			for _, tx := range own {
+				err = errors.Join(err, tx.RemoveTrash(paths...))
+			}
+			return err
+		})
 	}
 	return done, errors.Join(append(errs, err)...)
 }
@@ -136,10 +141,12 @@ const (
 // holds the locks.
 func (s *Store) removeTrash(ctx context.Context, t db.Trash) (gone bool, err error) {
 	stands, renewed := false, false
-	err = s.db.View(ctx, func(tx *db.ReadTx) error {
-		_, errLayer := tx.Layer(model.LayerID(t.ID))
-		renewed = !errors.Is(errLayer, model.ErrNotFound)
-		stands, err = inTrash(tx, t.Path)
+	err = s.viewOwn(ctx, func(own records) error {
+		renewed = slices.ContainsFunc(own, func(tx *db.ReadTx) bool {
+			_, err := tx.Layer(model.LayerID(t.ID))
+			return !errors.Is(err, model.ErrNotFound)
+		})
+		stands, err = own.inTrash(t.Path)
 		return err
 	})
 	if err != nil || !stands {

@@ -16,7 +16,7 @@ import (
 // names, or, for a container, the ID of its layer, or the beginning of an ID
 // that fits no other one.
 type ReadTx struct {
-	db    *db.ReadTx
+	db    *joint
 	store *Store
 	// leased returns the leases that count, see Store.leasedOf.
 	leased func() (leased, error)
@@ -35,12 +35,12 @@ type ReadTx struct {
 type Tx struct {
 	ReadTx
 
-	db  *db.Tx
+	db  *jointTx
 	ctx context.Context //nolint:containedctx // It lives as long as the transaction.
 	// claims are those of staged objects that became part of the store.
 	claims []*claim
-	// trash are the paths of content that is to be removed.
-	trash []db.Trash
+	// trash is the content that is to be removed, by who has it.
+	trash map[*Store][]db.Trash
 	// then is done after the commit.
 	then []func(context.Context) error
 }
@@ -55,10 +55,13 @@ type ReadBucket = db.ReadBucket
 // methods of the store: a transaction inside another one fails with
 // model.ErrNested.
 func (s *Store) View(ctx context.Context, fn func(*ReadTx) error) error {
-	view := s.views.begin()
-	defer func() { s.reapLate(ctx, s.views.end(view)) }()
-	return s.db.View(ctx, func(tx *db.ReadTx) error {
-		return fn(&ReadTx{db: tx, store: s, leased: s.leasedOf(ctx, s.options.Now)})
+	s = s.owner
+	for _, home := range s.homes() {
+		view := home.views.begin()
+		defer func() { home.reapLate(ctx, home.views.end(view)) }()
+	}
+	return s.viewJoint(ctx, func(j *joint) error {
+		return fn(&ReadTx{db: j, store: s, leased: s.leasedOf(ctx, s.options.Now)})
 	})
 }
 
@@ -70,18 +73,19 @@ func (s *Store) View(ctx context.Context, fn func(*ReadTx) error) error {
 // effect. Content that was staged is then kept until the store is closed and
 // Recover finds out.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
+	s = s.owner
 	if err := s.writable(); err != nil {
 		return err
 	}
-	tx := &Tx{ctx: ctx}
+	tx := &Tx{ctx: ctx, trash: make(map[*Store][]db.Trash)}
 	became := claimStaged // again, also if fn panics
 	defer func() {
 		for _, c := range tx.claims {
 			c.settle(became)
 		}
 	}()
-	err := s.db.Update(ctx, func(dbTx *db.Tx) error {
-		tx.ReadTx, tx.db = ReadTx{db: &dbTx.ReadTx, store: s, leased: s.leasedOf(ctx, s.options.Now)}, dbTx
+	err := s.updateJoint(ctx, func(j *jointTx) error {
+		tx.ReadTx, tx.db = ReadTx{db: j.joint, store: s, leased: s.leasedOf(ctx, s.options.Now)}, j
 		if err := fn(tx); err != nil {
 			return err
 		}
@@ -105,12 +109,22 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 func (s *Store) follow(ctx context.Context, tx *Tx) {
 	// The commit stands, whether or not the caller still waits.
 	ctx = context.WithoutCancel(ctx)
-	err := s.release(ctx, tx.claims, claimCommitted)
+	claims := make(map[*Store][]*claim) // what was staged may have been so with another handle
+	for _, c := range tx.claims {
+		claims[c.store] = append(claims[c.store], c)
+	}
+	var err error
+	for home, mine := range claims {
+		err = errors.Join(err, home.release(ctx, mine, claimCommitted))
+	}
 	for _, then := range tx.then {
 		err = errors.Join(err, then(ctx))
 	}
-	_, errReap := s.reap(ctx, tx.trash, patiently)
-	s.logLeft(errors.Join(err, errReap))
+	for _, home := range s.homes() {
+		_, errReap := home.reap(ctx, tx.trash[home], patiently)
+		err = errors.Join(err, errReap)
+	}
+	s.logLeft(err)
 }
 
 // logLeft logs what did not work out behind a commit.
@@ -121,27 +135,28 @@ func (s *Store) logLeft(err error) {
 }
 
 // Bucket returns the bucket of the embedding program with the given name.
-func (tx *ReadTx) Bucket(name string) *ReadBucket { return tx.db.App(name) }
+func (tx *ReadTx) Bucket(name string) *ReadBucket { return tx.db.main.db.App(name) }
 
 // Bucket returns the bucket of the embedding program with the given name,
 // which should be one that nobody else will choose, such as
 // "com.example.engine". It is made if it does not exist. What is put into it
 // is committed with everything else that the transaction does.
-func (tx *Tx) Bucket(name string) *Bucket { return tx.db.App(name) }
+func (tx *Tx) Bucket(name string) *Bucket { return tx.db.main.tx.App(name) }
 
-// discardContent notes that a content file is to be removed after the commit.
-func (tx *Tx) discardContent(c *model.Content, id model.ID) error {
+// discardContent notes that a content file of a place is to be removed after the
+// commit.
+func (tx *Tx) discardContent(p *place, c *model.Content, id model.ID) error {
 	if c == nil {
 		return nil
 	}
-	return tx.addTrash(db.Trash{Path: c.Path, Kind: db.TrashFile, ObjectKind: id.Kind(), ID: id.String()})
+	return tx.addTrash(p, db.Trash{Path: c.Path, Kind: db.TrashFile, ObjectKind: id.Kind(), ID: id.String()})
 }
 
-// addTrash notes content that is to be removed after the commit.
-func (tx *Tx) addTrash(t db.Trash) error {
-	if err := tx.db.AddTrash(t); err != nil {
+// addTrash notes content of a place that is to be removed after the commit.
+func (tx *Tx) addTrash(p *place, t db.Trash) error {
+	if err := p.tx.AddTrash(t); err != nil {
 		return err
 	}
-	tx.trash = append(tx.trash, t)
+	tx.trash[p.home] = append(tx.trash[p.home], t)
 	return nil
 }

@@ -47,6 +47,9 @@ func (s *Store) UnmountImage(ctx context.Context, ref string, force bool) (still
 }
 
 func (s *Store) unmount(ctx context.Context, id model.LayerID, force bool) (still bool, err error) {
+	if s, err = s.homeOf(ctx, id); err != nil {
+		return false, err
+	}
 	lock, err := s.lockMount(ctx, id)
 	if err != nil {
 		return false, err

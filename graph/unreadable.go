@@ -17,47 +17,55 @@ import (
 // remains returns what is known of an object whose record is damaged. If it is
 // not, the error is the one because of which that was supposed.
 func (tx *ReadTx) remains(ctx context.Context, id model.ID, supposed error) (*db.Remains, error) {
-	damaged, err := tx.db.IsUnreadable(id.Kind(), id.String())
+	p, err := tx.db.placeOf(id)
+	if err != nil {
+		return nil, errors.Join(supposed, err)
+	}
+	damaged, err := p.db.IsUnreadable(id.Kind(), id.String())
 	if err != nil || !damaged {
 		return nil, errors.Join(supposed, err)
 	}
-	return tx.db.Remains(ctx, id.Kind(), id.String())
+	return p.db.Remains(ctx, id.Kind(), id.String())
 }
 
 // inPlaceOfUnreadable calls create when the record of an object that is damaged
 // has been removed, see remains.
-func (tx *Tx) inPlaceOfUnreadable(id model.ID, supposed error, create func(*db.Remains) error) error {
+func (tx *Tx) inPlaceOfUnreadable(id model.ID, supposed error, create func(*place, *db.Remains) error) error {
 	remains, err := tx.remains(tx.ctx, id, supposed)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.db.DiscardUnreadable(tx.ctx, id.Kind(), id.String(), false); err != nil {
+	p, err := tx.db.placeTo(id)
+	if err != nil {
 		return err
 	}
-	return create(remains)
+	if _, err := p.tx.DiscardUnreadable(tx.ctx, id.Kind(), id.String(), false); err != nil {
+		return err
+	}
+	return create(p, remains)
 }
 
 // deleteUnreadable deletes an object whose record is damaged, see remains. What
 // cannot be found by the indexes is content without a record then, see Recover.
-func (tx *Tx) deleteUnreadable(id model.ID, supposed error) error {
+func (tx *Tx) deleteUnreadable(p *place, id model.ID, supposed error) error {
 	remains, err := tx.remains(tx.ctx, id, supposed)
 	if err != nil {
 		return err
 	}
-	files, err := tx.db.DiscardUnreadable(tx.ctx, id.Kind(), id.String(), true)
+	files, err := p.tx.DiscardUnreadable(tx.ctx, id.Kind(), id.String(), true)
 	if err != nil {
 		return err
 	}
 	if remains.TarSplit != "" {
 		files = append(files, model.Content{Path: remains.TarSplit})
 	}
-	if err := tx.trashContents(files, id); err != nil {
+	if err := tx.trashContents(p, files, id); err != nil {
 		return err
 	}
 	switch id := id.(type) {
 	case model.LayerID: // of which the usual directory is not needed any more
-		return tx.addTrash(db.Trash{
-			Path: tx.store.layerPath(string(id)), Kind: db.TrashLayer, Dir: string(id), ObjectKind: model.KindLayer, ID: string(id),
+		return tx.addTrash(p, db.Trash{
+			Path: p.home.layerPath(string(id)), Kind: db.TrashLayer, Dir: string(id), ObjectKind: model.KindLayer, ID: string(id),
 		})
 	case model.ContainerID:
 		if remains.Layer != "" {
@@ -66,7 +74,7 @@ func (tx *Tx) deleteUnreadable(id model.ID, supposed error) error {
 			}
 		}
 	}
-	return tx.trashUserDir(id)
+	return tx.trashUserDir(p, id)
 }
 
 // deleteUnreadableImage is deleteUnreadable for an image that no container uses
@@ -82,7 +90,11 @@ func (tx *Tx) deleteUnreadableImage(id model.ImageID, supposed error) error {
 	if err != nil {
 		return err
 	}
-	return tx.deleteUnreadable(id, supposed)
+	p, err := tx.db.placeTo(id)
+	if err != nil {
+		return err
+	}
+	return tx.deleteUnreadable(p, id, supposed)
 }
 
 // renewing makes a staged layer one that takes the place of one whose record is
@@ -102,10 +114,10 @@ func (l *StagedLayer) renewing(ctx context.Context, tx *ReadTx, supposed error) 
 // renew calls create for a layer that takes the place of one whose record is
 // damaged. That one's names and data items are the new one's.
 func (tx *Tx) renew(l *model.Layer, supposed error, create func() error) error {
-	return tx.inPlaceOfUnreadable(l.ID, supposed, func(r *db.Remains) error {
+	return tx.inPlaceOfUnreadable(l.ID, supposed, func(p *place, r *db.Remains) error {
 		l.Names = append(l.Names, r.Names...)
 		if r.TarSplit != "" {
-			if err := tx.discardContent(&model.Content{Path: r.TarSplit}, l.ID); err != nil {
+			if err := tx.discardContent(p, &model.Content{Path: r.TarSplit}, l.ID); err != nil {
 				return err
 			}
 		}

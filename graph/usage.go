@@ -77,7 +77,7 @@ func (s *Store) ContainerUsage(ctx context.Context, id model.ContainerID) (int64
 	}
 	total += size
 	dir := content.UserDir(s.info.Driver, model.KindContainer, string(id))
-	for _, root := range []string{s.options.Root, s.options.RunRoot} {
+	for _, root := range []string{s.options.Root, s.options.RunRoot} { // containers are never in an image store
 		size, err := archive.TreeSize(ctx, filepath.Join(root, dir))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return 0, model.OnObject(model.KindContainer, id, fmt.Errorf("directory: %w", err))

@@ -33,6 +33,9 @@ type Image struct {
 	Flags    map[string]any `cbor:"10,keyasint,omitempty"`
 	// NamesHistory lists present and former names, see RecordNames.
 	NamesHistory []string `cbor:"11,keyasint,omitempty"`
+	// ReadOnly tells that it is in another store, which is only read. It is no
+	// part of the record.
+	ReadOnly bool `cbor:"-" json:"-"`
 }
 
 // ManifestKeyPrefix begins the key of every data item that is a manifest.

@@ -53,6 +53,9 @@ type Layer struct {
 	// Damage is the code of the finding because of which the layer's files are
 	// in quarantine, "" if they are not; see Damaged.
 	Damage string `cbor:"19,keyasint,omitempty"`
+	// ReadOnly tells that it is in another store, which is only read. It is no
+	// part of the record.
+	ReadOnly bool `cbor:"-" json:"-"`
 }
 
 // SizeUnknown is the size of something that has not been measured.
