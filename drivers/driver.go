@@ -18,27 +18,38 @@ import (
 // CheckLayer) one that matches model.ErrInvalid. Other errors do not name the
 // layer that the operation is about, only others that take part: the caller
 // names it (model.OnObject), by the ID that people know it by.
+//
+// A layer may be in the home of another store (Config.Others). It can be read
+// and be the parent of a new layer; what would change it gives an error that
+// matches model.ErrStoreIsReadOnly and touches nothing. If the driver's own home
+// has a layer of that name, the other one is as good as not there. The same
+// holds for the optional interfaces.
 type Driver interface {
 	// Name returns the driver's name, which is also the name of its home.
 	Name() string
 	// Create makes the directory of a new empty layer on top of parent, or of
 	// a base layer if parent is "". An existing directory is never touched:
-	// Create fails with an error that matches model.ErrExists. A layer is
+	// Create fails with an error that matches model.ErrExists, also if the
+	// layer is in the home of another store. A layer is
 	// there as a whole or not at all, wherever Create is interrupted. What it
 	// made is not yet durable; the store syncs the file system of the home.
 	Create(ctx context.Context, id, parent string, opts CreateOptions) error
 	// Remove unmounts the layer if need be and deletes all that belongs to
 	// it, including what an interrupted Create or Remove has left. Removing a
-	// layer that does not exist succeeds.
+	// layer that does not exist succeeds. If there is nothing of it in the
+	// driver's own home but the home of another store has it, the error matches
+	// model.ErrStoreIsReadOnly.
 	Remove(ctx context.Context, id string) error
-	// Exists tells whether the layer is there as a whole.
+	// Exists tells whether the layer is there as a whole, in the driver's own
+	// home or in that of another store.
 	Exists(ctx context.Context, id string) (bool, error)
-	// List returns the names of all layers of which anything is there,
-	// sorted: also of those that an interrupted Create or Remove has left in
+	// List returns the names of all layers of which anything is in the driver's
+	// own home, sorted: also of those that an interrupted Create or Remove has left in
 	// part, so that whoever collects garbage finds it.
 	List(ctx context.Context) ([]string, error)
 	// Mount makes the layer's file system available and returns where. A
-	// layer that is mounted stays as it is.
+	// layer that is mounted stays as it is. One in the home of another store
+	// can be mounted read-only; nothing is made there for that.
 	Mount(ctx context.Context, id string, opts MountOptions) (string, error)
 	// Unmount undoes Mount. Unmounting what is not mounted succeeds.
 	Unmount(ctx context.Context, id string) error
@@ -95,6 +106,12 @@ type Config struct {
 	RunHome string
 	// Options are the driver's options as key=value, see ParseOptions.
 	Options []string
+	// Others are homes of the same driver in other stores, in which ancestors
+	// of layers may be, in the order in which they are searched after Home.
+	// Nothing is ever written to them. One that does not exist is an error for
+	// those layers only that are nowhere else; it may come into being while the
+	// driver is open.
+	Others []string
 }
 
 // Constructor opens a driver. An error that matches

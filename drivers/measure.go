@@ -15,7 +15,7 @@ import (
 type Measurer interface {
 	// Measure returns the size of the files that the driver keeps for a layer
 	// alone, in bytes: also of one that is there in part only. That of a layer
-	// which does not exist is 0.
+	// which does not exist, or not in the driver's own home, is 0.
 	Measure(ctx context.Context, id string) (int64, error)
 }
 

@@ -46,6 +46,10 @@ type Spec struct {
 	Priority []string
 	// Options are the driver's options.
 	Options []string
+	// Others are the graph roots of other stores in which ancestors of layers
+	// may be, in the order in which they are searched after Root. See
+	// Config.Others.
+	Others []string
 }
 
 // Names returns the names of the drivers.
@@ -86,10 +90,15 @@ func (r Registry) Open(ctx context.Context, spec Spec) (Driver, error) {
 }
 
 func (e Entry) open(ctx context.Context, spec Spec) (Driver, error) {
+	others := make([]string, len(spec.Others))
+	for i, root := range spec.Others {
+		others[i] = filepath.Join(root, e.Name)
+	}
 	driver, err := e.Open(ctx, Config{
 		Home:    filepath.Join(spec.Root, e.Name),
 		RunHome: filepath.Join(spec.RunRoot, e.Name),
 		Options: spec.Options,
+		Others:  others,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("driver %s: %w", e.Name, err)

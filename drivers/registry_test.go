@@ -106,6 +106,7 @@ func TestOpenChoosesADriver(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			spec := test.spec
 			spec.Root, spec.RunRoot, spec.Options = t.TempDir(), t.TempDir(), []string{"a=b"}
+			spec.Others = []string{"/first", "/second"}
 			if test.file != "" {
 				must(t, os.WriteFile(filepath.Join(spec.Root, test.file), nil, 0o600))
 			}
@@ -136,6 +137,10 @@ func TestOpenChoosesADriver(t *testing.T) {
 			config := opened.config
 			if config.Home != filepath.Join(spec.Root, test.want) || config.RunHome != filepath.Join(spec.RunRoot, test.want) || !slices.Equal(config.Options, spec.Options) {
 				t.Errorf("opened with %+v", config)
+			}
+			others := []string{filepath.Join("/first", test.want), filepath.Join("/second", test.want)}
+			if !slices.Equal(config.Others, others) {
+				t.Errorf("other homes are %q, want %q", config.Others, others)
 			}
 		})
 	}

@@ -42,6 +42,9 @@ func (d *Driver) Create(ctx context.Context, id, parent string, opts drivers.Cre
 			return fmt.Errorf("parent: %w", model.OnObject(model.KindLayer, parent, err))
 		}
 	}
+	if err := d.homes.Vacant(id); err != nil {
+		return err
+	}
 	linked := false
 	err = d.layers.Build(ctx, id, func(dir *at.Dir) error {
 		if err := layer.write(dir); err != nil {
@@ -70,7 +73,7 @@ func checkStorageOpt(options map[string]string) error {
 
 // inherit takes from the parent what a layer on top of it needs.
 func (d *Driver) inherit(ctx context.Context, parent string, layer *plan) (err error) {
-	dir, err := d.layers.Layer(parent)
+	dir, err := d.find(parent)
 	if err != nil {
 		return err
 	}
@@ -87,11 +90,11 @@ func (d *Driver) inherit(ctx context.Context, parent string, layer *plan) (err e
 	layer.contentMode = stat.Mode & 0o7777
 	layer.contentOwner = drivers.Owner{UID: int(stat.Uid), GID: int(stat.Gid)}
 
-	name, err := d.linkOf(ctx, parent, dir)
+	name, err := d.linkOf(ctx, dir)
 	if err != nil {
 		return err
 	}
-	ancestors, err := readLower(dir)
+	ancestors, err := readLower(dir.Dir)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"github.com/csdb/csdb/drivers"
-	"github.com/csdb/csdb/drivers/internal/at"
 	"github.com/csdb/csdb/internal/archive"
 	"github.com/csdb/csdb/model"
 )
@@ -17,24 +16,27 @@ func (d *Driver) NativeDiff(ctx context.Context, id, parent string) (native bool
 	if !d.features.nativeDiff {
 		return false, nil
 	}
-	layer, err := d.layers.Layer(id)
+	layer, err := d.find(id)
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, layer.Close()) }()
-	ancestors, err := readLower(layer)
+	ancestors, err := readLower(layer.Dir)
 	if err != nil {
 		return false, err
 	}
-	if len(ancestors) == 0 {
-		return parent == "", nil
+	if len(ancestors) == 0 || parent == "" {
+		return parent == "" && len(ancestors) == 0, nil
 	}
-	err = d.withLinks(func(links *at.Dir) error {
-		below, err := d.readOrMend(ctx, links, ancestors[0])
-		native = below == parent
-		return err
-	})
-	return native, err
+	lookup := d.newLookup(layer.Search)
+	defer func() { err = errors.Join(err, lookup.close()) }()
+	below, err := lookup.open(ctx, ancestors[0])
+	if err != nil {
+		return false, err
+	}
+	// The layer of that name which is meant may be another one.
+	meant, err := layer.Search.First(parent)
+	return below.id == parent && below.home == meant, errors.Join(err, below.Close())
 }
 
 // Apply unpacks the entries of src. A layer that is not mounted gets them in
@@ -42,6 +44,9 @@ func (d *Driver) NativeDiff(ctx context.Context, id, parent string) (native bool
 // one gets them through the mount: the kernel does not notice changes below
 // it.
 func (d *Driver) Apply(ctx context.Context, id string, src archive.Source, opts archive.UnpackOptions) (unpacked archive.Unpacked, err error) {
+	if err := d.homes.NeedOwn(id); err != nil {
+		return archive.Unpacked{}, err
+	}
 	opts.IgnoreChownErrors = opts.IgnoreChownErrors || d.options.ignoreChownErrors
 	path, mounted, err := d.Mountpoint(ctx, id)
 	if err != nil {
@@ -103,7 +108,7 @@ func (d *Driver) Content(ctx context.Context, id string) (content drivers.Conten
 // onContents calls f with the paths of a layer's own directory and of those
 // below it, nearest first.
 func (d *Driver) onContents(ctx context.Context, id string, f func(own string, below []string) error) (err error) {
-	layer, err := d.layers.Layer(id)
+	layer, err := d.find(id)
 	if err != nil {
 		return err
 	}
@@ -114,8 +119,8 @@ func (d *Driver) onContents(ctx context.Context, id string, f func(own string, b
 	}
 	defer func() { err = errors.Join(err, own.Close()) }()
 	var below []string
-	err = d.eachLower(ctx, id, layer, func(lower content) error {
-		below = append(below, d.layers.Path(lower.path))
+	err = d.eachLower(ctx, layer, func(lower content) error {
+		below = append(below, lower.Path("."))
 		return lower.Close()
 	})
 	if err != nil {

@@ -24,9 +24,20 @@
 // Create or Remove of the layer clears away and List reports.
 //
 // What the files link, lower and l/* say is never believed beyond its form: a
-// short name leads to the directory diff of a layer of this home and nowhere
+// short name leads to the directory diff of a layer of the same home and nowhere
 // else, and no symbolic link is followed on the way. Where a short name or its
 // record has been lost, it is restored from the other.
+//
+// # Homes of other stores
+//
+// Layers in the homes of other stores are used where they are, and nothing is
+// made or restored there. A short name in the file lower of any layer is looked
+// up in l of the driver's own home first, and then in l of the others, in their
+// order. What is lost in l of another home is found by the files link of its
+// layers, each time anew. Such a layer is mounted for reading only, at
+//
+//	<run home>/<id>/merged   exists only while the layer is mounted
+//	<run home>/.empty/       what lies below it if it is a base layer
 //
 // # Mounts
 //
@@ -43,6 +54,7 @@
 // (mount option userxattr, Linux 5.11). Layers made in that way are not
 // readable as such by root, and the reverse.
 //
-// Layers with quotas, shifted owners, FUSE helpers, composefs and additional
-// stores are not supported yet; their options are refused.
+// Layers with quotas, shifted owners, FUSE helpers and composefs are not
+// supported yet; their options are refused. Homes of other stores are a matter
+// of drivers.Config and not of options.
 package overlay

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/drivers/internal/at"
 	"github.com/csdb/csdb/model"
 )
@@ -23,20 +24,25 @@ func (d *Driver) withLinks(f func(links *at.Dir) error) (err error) {
 
 // linkOf returns the layer's short name after making sure that it leads to the
 // layer. A lost one is restored; if it is lost for good the layer gets a new
-// one.
-func (d *Driver) linkOf(ctx context.Context, id string, layer *at.Dir) (name link, err error) {
+// one. In the home of another store nothing is restored.
+func (d *Driver) linkOf(ctx context.Context, layer *drivers.Located) (name link, err error) {
+	if layer.Foreign {
+		lookup := d.newLookup(layer.Search)
+		defer func() { err = errors.Join(err, lookup.close()) }()
+		return lookup.foreignLink(ctx, layer)
+	}
 	err = d.withLinks(func(links *at.Dir) error {
-		if name, err = checkLink(links, id, layer); !errors.Is(err, errNoLink) {
+		if name, err = checkLink(links, layer.ID, layer.Dir); !errors.Is(err, errNoLink) {
 			return err
 		}
 		if err := d.mendLinks(ctx, links); err != nil {
 			return err
 		}
-		if name, err = checkLink(links, id, layer); !errors.Is(err, errNoLink) {
+		if name, err = checkLink(links, layer.ID, layer.Dir); !errors.Is(err, errNoLink) {
 			return err
 		}
 		name = newLink()
-		return errors.Join(writeLink(layer, name), links.Symlink(linkTarget(id), string(name)))
+		return errors.Join(writeLink(layer.Dir, name), links.Symlink(linkTarget(layer.ID), string(name)))
 	})
 	return name, err
 }

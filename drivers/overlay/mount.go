@@ -15,6 +15,7 @@ import (
 
 	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/drivers/internal/at"
+	"github.com/csdb/csdb/model"
 )
 
 // mounter mounts a stack.
@@ -33,25 +34,39 @@ func (d *Driver) Mount(ctx context.Context, id string, opts drivers.MountOptions
 	if err != nil {
 		return "", err
 	}
-	layer, err := d.layers.Layer(id)
+	layer, err := d.find(id)
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, layer.Close()) }()
-	if mounted, err := isMounted(layer); err != nil || mounted {
-		return d.merged(id), err
+	if !options.readOnly() {
+		if err := layer.NeedWritable(); err != nil {
+			return "", err
+		}
 	}
-	if err := d.mount(ctx, id, layer, options); err != nil {
+	point, err := d.point(layer)
+	if err != nil {
+		return "", fmt.Errorf("mount point: %w", drivers.Classify(err))
+	}
+	defer func() { err = errors.Join(err, point.Close()) }()
+	if mounted, err := isMounted(point); err != nil || mounted {
+		return point.Path(mergedDir), err
+	}
+	if err := d.mount(ctx, layer, point, options); err != nil {
+		if layer.Foreign {
+			err = errors.Join(err, d.unmountElsewhere(id))
+		}
 		return "", fmt.Errorf("mounting: %w", drivers.Classify(err))
 	}
-	return d.merged(id), nil
+	return point.Path(mergedDir), nil
 }
 
-func (d *Driver) mount(ctx context.Context, id string, layer *at.Dir, options mountOptions) (err error) {
-	if err := makeMountPoint(layer); err != nil {
+// mount mounts a layer on the mount point in the directory point.
+func (d *Driver) mount(ctx context.Context, layer *drivers.Located, point *at.Dir, options mountOptions) (err error) {
+	if err := makeMountPoint(point); err != nil {
 		return err
 	}
-	s, err := d.openStack(ctx, id, layer, options)
+	s, err := d.openStack(ctx, layer, options)
 	if err != nil {
 		return err
 	}
@@ -61,10 +76,10 @@ func (d *Driver) mount(ctx context.Context, id string, layer *at.Dir, options mo
 			return err
 		}
 	}
-	return d.mounter.attach(s, layer, mergedDir)
+	return d.mounter.attach(s, point, mergedDir)
 }
 
-// merged returns the path of a layer's mount point.
+// merged returns the path of the mount point of a layer in the driver's own home.
 func (d *Driver) merged(id string) string { return filepath.Join(d.layers.Path(id), mergedDir) }
 
 // mountOptions combines what the caller wants with what is configured and with
@@ -136,6 +151,9 @@ func clearVolatile(ctx context.Context, work *at.Dir) (err error) {
 // mount point: the old one may be held by mounts in other mount namespaces.
 func (d *Driver) Unmount(_ context.Context, id string) (err error) {
 	layer, err := d.layers.Layer(id)
+	if errors.Is(err, model.ErrLayerUnknown) {
+		return d.unmountElsewhere(id)
+	}
 	if err != nil {
 		return err
 	}
@@ -192,6 +210,10 @@ func renewMountPoint(layer *at.Dir) error {
 // overlay is mounted on it.
 func (d *Driver) Mountpoint(_ context.Context, id string) (path string, mounted bool, err error) {
 	layer, err := d.layers.Layer(id)
+	if errors.Is(err, model.ErrLayerUnknown) {
+		mounted, err = d.mountedElsewhere(id)
+		return d.pointElsewhere(id), mounted, err
+	}
 	if err != nil {
 		return "", false, err
 	}

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,8 +66,9 @@ func (m classicMounter) detached(s *stack) (mount *os.File, err error) {
 }
 
 // mountClassic mounts the stack at target, naming its directories in the first
-// way that fits into a page: by absolute paths, by short names in the home, or
-// by descriptors.
+// way that fits into a page: by absolute paths, by short names in the home
+// (those in other homes by absolute paths), or by descriptors. A name with a
+// character that means something in mount data does not fit.
 func mountClassic(s *stack, target string) error {
 	mount := func(data string) error {
 		if err := unix.Mount(fsType, target, fsType, s.options.flags, data); err != nil {
@@ -73,12 +76,13 @@ func mountClassic(s *stack, target string) error {
 		}
 		return nil
 	}
-	absolute := s.data(func(c content) string { return s.home.Path(c.short) })
-	if len(absolute) <= maxMountData && !strings.ContainsAny(s.home.Path(""), `\:,"`) {
+	absolute := s.data(s.absolute)
+	if len(absolute) <= maxMountData && s.isPlain(s.absolute) {
 		return mount(absolute)
 	}
-	relative := s.data(func(c content) string { return c.short })
-	if len(relative) <= maxMountData {
+	short := func(c content) string { return c.short }
+	relative := s.data(short)
+	if len(relative) <= maxMountData && s.isPlain(short) {
 		return inDirectory(s.home.ProcPath(), func() error { return mount(relative) })
 	}
 	numbers := s.data(func(c content) string { return strconv.Itoa(c.Fd()) })
@@ -86,6 +90,23 @@ func mountClassic(s *stack, target string) error {
 		return inDirectory("/proc/self/fd", func() error { return mount(numbers) })
 	}
 	return fmt.Errorf("mount options of %d bytes: %w", len(numbers), unix.E2BIG)
+}
+
+// absolute returns an absolute path of one of the stack's directories.
+func (s *stack) absolute(c content) string {
+	if filepath.IsAbs(c.short) {
+		return c.short
+	}
+	return s.home.Path(c.short)
+}
+
+// isPlain tells whether no directory's name needs escapes in mount data.
+func (s *stack) isPlain(name func(content) string) bool {
+	needs := func(c content) bool { return strings.ContainsAny(name(c), `\:,"`) }
+	if s.upper != nil && (needs(*s.upper) || needs(*s.work)) {
+		return false
+	}
+	return !slices.ContainsFunc(s.lowers, needs)
 }
 
 // data returns the mount data, with the stack's directories as name calls

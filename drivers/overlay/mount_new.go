@@ -94,7 +94,7 @@ func configure(fd int, s *stack) error {
 	}
 	for _, lower := range s.lowers {
 		if err := set("lowerdir+", unix.FsconfigSetFd(fd, "lowerdir+", lower.Fd())); err != nil {
-			return fmt.Errorf("%s: %w", lower.path, err)
+			return fmt.Errorf("%s: %w", lower.Path("."), err)
 		}
 	}
 	if s.upper != nil {

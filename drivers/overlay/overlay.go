@@ -43,6 +43,8 @@ const metacopyOn = "metacopy=on"
 // of processes may use a home.
 type Driver struct {
 	layers  *drivers.LayerDirs // the home
+	homes   *drivers.Homes     // that and those of other stores
+	runHome string
 	options options
 	// defaults are the configured mount options.
 	defaults mountOptions
@@ -95,7 +97,7 @@ func open(ctx context.Context, config drivers.Config, choose func(home *at.Dir, 
 	}
 	made, err := makeHome(home)
 	if err == nil {
-		err = d.start(ctx, home, config.RunHome, choose)
+		err = d.start(ctx, home, config, choose)
 	}
 	if err != nil {
 		// A home that is left behind would be taken for one in use.
@@ -108,7 +110,10 @@ func open(ctx context.Context, config drivers.Config, choose func(home *at.Dir, 
 }
 
 // start finds out what can be done in the home.
-func (d *Driver) start(ctx context.Context, home, runHome string, choose func(home *at.Dir, runHome string) mounter) (err error) {
+func (d *Driver) start(ctx context.Context, home string, config drivers.Config, choose func(home *at.Dir, runHome string) mounter) (err error) {
+	if d.runHome, err = filepath.Abs(config.RunHome); err != nil {
+		return err
+	}
 	if d.layers, err = drivers.OpenLayerDirs(home); err != nil {
 		return err
 	}
@@ -117,11 +122,14 @@ func (d *Driver) start(ctx context.Context, home, runHome string, choose func(ho
 			err = errors.Join(err, d.layers.Close())
 		}
 	}()
+	if d.homes, err = drivers.NewHomes(d.layers, config.Others); err != nil {
+		return err
+	}
 	if err := checkHelper(d.layers.Dir); err != nil {
 		return err
 	}
-	d.mounter = choose(d.layers.Dir, runHome)
-	cache, err := newProbeCache(runHome, d.layers.Dir)
+	d.mounter = choose(d.layers.Dir, d.runHome)
+	cache, err := newProbeCache(d.runHome, d.layers.Dir)
 	if err != nil {
 		return err
 	}
@@ -178,7 +186,7 @@ func makeHome(home string) (made []string, err error) {
 func (d *Driver) Name() string { return Name }
 
 // Exists implements drivers.Driver.
-func (d *Driver) Exists(_ context.Context, id string) (bool, error) { return d.layers.Exists(id) }
+func (d *Driver) Exists(_ context.Context, id string) (bool, error) { return d.homes.Exists(id) }
 
 // List implements drivers.Driver.
 func (d *Driver) List(context.Context) ([]string, error) { return d.layers.List() }
@@ -191,6 +199,7 @@ func (d *Driver) Remove(ctx context.Context, id string) error {
 	if err == nil && !found {
 		// Somebody may have deleted the directory by hand.
 		err = d.ifLinks(func(links *at.Dir) error { return forgetLinks(links, id) })
+		err = errors.Join(err, d.homes.NotElsewhere(id))
 	}
 	return err
 }
@@ -209,10 +218,14 @@ func (d *Driver) Status(context.Context) ([]drivers.Pair, error) {
 
 // Metadata returns the directories that a mount of the layer is made of.
 func (d *Driver) Metadata(ctx context.Context, id string) (pairs []drivers.Pair, err error) {
+	merged, _, err := d.Mountpoint(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	err = d.onContents(ctx, id, func(own string, below []string) error {
 		pairs = []drivers.Pair{
-			{Name: "WorkDir", Value: d.layers.Path(id + "/" + workDir)},
-			{Name: "MergedDir", Value: d.merged(id)},
+			{Name: "WorkDir", Value: filepath.Join(filepath.Dir(own), workDir)},
+			{Name: "MergedDir", Value: merged},
 			{Name: "UpperDir", Value: own},
 		}
 		if len(below) > 0 {

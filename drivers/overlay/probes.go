@@ -153,8 +153,7 @@ func (l *laboratory) mount(dir *at.Dir, options mountOptions, lowers ...string) 
 		if err != nil {
 			return nil, err
 		}
-		path := probeDir + "/" + name
-		s.lowers = append(s.lowers, content{Dir: sub, path: path, short: path})
+		s.lowers = append(s.lowers, content{Dir: sub, short: probeDir + "/" + name})
 	}
 	s.upper, s.work = &s.lowers[len(lowers)], &s.lowers[len(lowers)+1]
 	s.lowers = s.lowers[:len(lowers)]

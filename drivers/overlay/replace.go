@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/drivers/internal/at"
 )
 
 // Replace gives the directory of a layer to another one, which keeps its short
 // name: the layers on top of it know it by that.
 func (d *Driver) Replace(_ context.Context, id, from string) (err error) {
-	if err := drivers.CheckLayer(id); err != nil {
+	if err := errors.Join(d.homes.NotElsewhere(id), d.homes.NeedOwn(from)); err != nil {
 		return err
 	}
 	dir, err := d.layers.Layer(from)
@@ -52,6 +51,11 @@ func (d *Driver) nameOf(links *at.Dir, id string) (name link, err error) {
 	if err != nil || name != "" {
 		return name, err
 	}
+	return firstLink(links, id)
+}
+
+// firstLink returns the first short name that leads to a layer.
+func firstLink(links *at.Dir, id string) (link, error) {
 	entries, err := links.Entries()
 	if err != nil {
 		return "", err

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/drivers/internal/at"
 	"github.com/csdb/csdb/model"
 )
@@ -29,8 +30,12 @@ type stack struct {
 // content is a directory with what a layer, or a part of one, contains.
 type content struct {
 	*at.Dir
-	// path is where it is below the home, and short the shortest way there.
-	path, short string
+	// short is the shortest way there: from the driver's own home, or an
+	// absolute one to what is elsewhere.
+	short string
+	// id is the layer's name, and home where that is.
+	id   string
+	home *drivers.LayerDirs
 }
 
 func (s *stack) close() error {
@@ -53,20 +58,20 @@ func closeAll(contents []content) error {
 
 // openStack opens the directories of a layer for a mount with the given
 // options.
-func (d *Driver) openStack(ctx context.Context, id string, layer *at.Dir, options mountOptions) (s *stack, err error) {
+func (d *Driver) openStack(ctx context.Context, layer *drivers.Located, options mountOptions) (s *stack, err error) {
 	s = &stack{home: d.layers.Dir, options: options}
 	defer func() {
 		if err != nil {
 			s, err = nil, errors.Join(err, s.close())
 		}
 	}()
-	if err := checkDepth(layer); err != nil {
+	if err := checkDepth(layer.Dir); err != nil {
 		return s, err
 	}
-	if err := d.openOwn(s, id); err != nil {
+	if err := d.openOwn(s, layer); err != nil {
 		return s, err
 	}
-	err = d.eachLower(ctx, id, layer, func(lower content) error {
+	err = d.eachLower(ctx, layer, func(lower content) error {
 		s.lowers = append(s.lowers, lower)
 		return nil
 	})
@@ -74,7 +79,7 @@ func (d *Driver) openStack(ctx context.Context, id string, layer *at.Dir, option
 		return s, err
 	}
 	if len(s.lowers) == 0 || len(s.lowers) == 1 && s.upper == nil {
-		if err := d.addEmpty(s, id, layer); err != nil {
+		if err := d.addEmpty(s, layer); err != nil {
 			return s, err
 		}
 	}
@@ -85,8 +90,8 @@ func (d *Driver) openStack(ctx context.Context, id string, layer *at.Dir, option
 }
 
 // openOwn opens the layer's own directories.
-func (d *Driver) openOwn(s *stack, id string) error {
-	own, err := d.openPart(id, contentDir)
+func (d *Driver) openOwn(s *stack, layer *drivers.Located) error {
+	own, err := d.openPart(layer, contentDir)
 	if err != nil {
 		return err
 	}
@@ -95,7 +100,7 @@ func (d *Driver) openOwn(s *stack, id string) error {
 		return nil
 	}
 	s.upper = &own
-	work, err := d.openPart(id, workDir)
+	work, err := d.openPart(layer, workDir)
 	if err == nil {
 		s.work = &work
 	}
@@ -117,7 +122,14 @@ func tooDeep(lowers int) error {
 
 // addEmpty gives a layer that has nothing below it an empty lower directory,
 // because there must be one.
-func (d *Driver) addEmpty(s *stack, id string, layer *at.Dir) error {
+func (d *Driver) addEmpty(s *stack, layer *drivers.Located) error {
+	if layer.Foreign {
+		empty, err := d.openEmpty()
+		if err == nil {
+			s.lowers = append(s.lowers, empty)
+		}
+		return err
+	}
 	owner, err := layer.Stat(".")
 	if err != nil {
 		return err
@@ -125,7 +137,7 @@ func (d *Driver) addEmpty(s *stack, id string, layer *at.Dir) error {
 	if err := layer.Mkdir(emptyDir, 0o700, int(owner.Uid), int(owner.Gid)); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	empty, err := d.openPart(id, emptyDir)
+	empty, err := d.openPart(layer, emptyDir)
 	if err == nil {
 		s.lowers = append(s.lowers, empty)
 	}
@@ -135,47 +147,40 @@ func (d *Driver) addEmpty(s *stack, id string, layer *at.Dir) error {
 // eachLower calls use with what lies below a layer, nearest first: its own
 // older contents, and the contents of its ancestors. They are open, and use
 // sees to it that they are closed.
-func (d *Driver) eachLower(ctx context.Context, id string, layer *at.Dir, use func(content) error) error {
-	names, err := readLower(layer)
+func (d *Driver) eachLower(ctx context.Context, layer *drivers.Located, use func(content) error) (err error) {
+	names, err := readLower(layer.Dir)
 	if err != nil {
 		return err
 	}
-	if err := d.eachOlder(id, use); err != nil || len(names) == 0 {
+	if err := d.eachOlder(layer.Home, layer.ID, use); err != nil || len(names) == 0 {
 		return err
 	}
-	return d.withLinks(func(links *at.Dir) error {
-		for _, name := range names {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			ancestor, err := d.readOrMend(ctx, links, name)
-			if err != nil {
-				return err
-			}
-			current, err := d.openContent(ancestor, contentDir, name.path())
-			if errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("%w: layer %q below it is missing: %w", model.ErrCorrupt, ancestor, err)
-			}
-			if err != nil {
-				return err
-			}
-			if err := use(current); err != nil {
-				return err
-			}
-			if err := d.eachOlder(ancestor, use); err != nil {
-				return err
-			}
+	lookup := d.newLookup(layer.Search)
+	defer func() { err = errors.Join(err, lookup.close()) }()
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		return nil
-	})
+		current, err := lookup.open(ctx, name)
+		if err != nil {
+			return err
+		}
+		if err := use(current); err != nil {
+			return err
+		}
+		if err := d.eachOlder(current.home, current.id, use); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // eachOlder calls use with the contents that a layer had before its owners
 // were changed: diff1, diff2 and so on, the latest first.
-func (d *Driver) eachOlder(id string, use func(content) error) error {
+func (d *Driver) eachOlder(home *drivers.LayerDirs, id string, use func(content) error) error {
 	for i := 1; i <= maxLowers; i++ {
 		name := fmt.Sprintf("%s%d", contentDir, i)
-		older, err := d.openContent(id, name, filepath.Join(id, name))
+		older, err := d.openAt(home, id, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -189,31 +194,28 @@ func (d *Driver) eachOlder(id string, use func(content) error) error {
 	return nil
 }
 
-// readOrMend returns the layer that has the short name. If there is none, all
-// short names are restored first.
-func (d *Driver) readOrMend(ctx context.Context, links *at.Dir, name link) (id string, err error) {
-	if id, err = readTarget(links, name); !errors.Is(err, errNoLink) {
-		return id, err
-	}
-	if err := d.mendLinks(ctx, links); err != nil {
-		return "", err
-	}
-	return readTarget(links, name)
-}
-
 // openPart opens a directory that every layer has.
-func (d *Driver) openPart(id, name string) (content, error) {
-	part, err := d.openContent(id, name, filepath.Join(id, name))
+func (d *Driver) openPart(layer *drivers.Located, name string) (content, error) {
+	part, err := d.openAt(layer.Home, layer.ID, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%w: %w", model.ErrCorrupt, err)
 	}
 	return part, err
 }
 
+// openAt opens the directory name of a layer by the way through the layer's own
+// directory.
+func (d *Driver) openAt(home *drivers.LayerDirs, id, name string) (content, error) {
+	short := filepath.Join(id, name)
+	if home != d.layers {
+		short = home.Path(short)
+	}
+	return openContent(home, id, name, short)
+}
+
 // openContent opens the directory name of a layer. short is the shortest way
-// to it from the home.
-func (d *Driver) openContent(id, name, short string) (content, error) {
-	path := filepath.Join(id, name)
-	dir, err := d.layers.Sub(path)
-	return content{Dir: dir, path: path, short: short}, err
+// to it. The result has the name of the layer also if there is an error.
+func openContent(home *drivers.LayerDirs, id, name, short string) (content, error) {
+	dir, err := home.Sub(filepath.Join(id, name))
+	return content{Dir: dir, short: short, id: id, home: home}, err
 }

@@ -12,7 +12,7 @@ var _ drivers.TreeDriver = (*Driver)(nil)
 
 // Tree implements drivers.TreeDriver: a layer has what differs from its parent.
 func (d *Driver) Tree(_ context.Context, id string) (_ *beneath.Dir, err error) {
-	layer, err := d.layers.Layer(id)
+	layer, err := d.find(id)
 	if err != nil {
 		return nil, err
 	}

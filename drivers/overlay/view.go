@@ -9,19 +9,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/drivers"
-	"github.com/csdb/csdb/drivers/internal/at"
 )
 
 // View shows a layer without using its mount point, unless the layer is
 // mounted there: then that mount is shown, because the kernel does not allow
 // for a directory that is written to by one overlay and read by another.
 func (d *Driver) View(ctx context.Context, id string) (dir string, release func() error, err error) {
-	layer, err := d.layers.Layer(id)
+	layer, err := d.find(id)
 	if err != nil {
 		return "", nil, err
 	}
 	defer func() { err = errors.Join(err, layer.Close()) }()
-	mount, err := d.viewMount(ctx, id, layer)
+	mount, err := d.viewMount(ctx, layer)
 	if err != nil {
 		return "", nil, fmt.Errorf("showing: %w", err)
 	}
@@ -29,8 +28,8 @@ func (d *Driver) View(ctx context.Context, id string) (dir string, release func(
 	return fmt.Sprintf("/proc/self/fd/%d", mount.Fd()), mount.Close, nil
 }
 
-func (d *Driver) viewMount(ctx context.Context, id string, layer *at.Dir) (mount *os.File, err error) {
-	if mounted, err := isMounted(layer); err != nil || mounted {
+func (d *Driver) viewMount(ctx context.Context, layer *drivers.Located) (mount *os.File, err error) {
+	if mounted, err := isMounted(layer.Dir); err != nil || mounted {
 		if err != nil {
 			return nil, err
 		}
@@ -40,7 +39,7 @@ func (d *Driver) viewMount(ctx context.Context, id string, layer *at.Dir) (mount
 	if err != nil {
 		return nil, err
 	}
-	s, err := d.openStack(ctx, id, layer, options)
+	s, err := d.openStack(ctx, layer, options)
 	if err != nil {
 		return nil, err
 	}

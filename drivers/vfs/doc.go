@@ -8,6 +8,10 @@
 //	dir/<id>/        the layer, which is also where it is "mounted"
 //	dir/.part-<id>/  a layer that is not yet, or no longer, there
 //
+// A layer can be a copy of one in the home of another store, which is not needed
+// any more then. Contents are shared with it as far as the two are in one file
+// system.
+//
 // The root directory of a layer without parent has mode 0755 until a diff says
 // otherwise: processes of any user in a container must be able to enter it,
 // and its owner must be able to write to it also without root's privileges.

@@ -30,7 +30,8 @@ const baseMode = 0o755
 // Driver is the driver for one home. It holds no state of layers: any number
 // of processes may use a home.
 type Driver struct {
-	layers  *drivers.LayerDirs
+	layers  *drivers.LayerDirs // of its own home
+	homes   *drivers.Homes     // that and those of other stores
 	options options
 	// lenient: a process without the privileges of root cannot make devices
 	// and some attributes, and does without.
@@ -69,7 +70,20 @@ func Open(_ context.Context, config drivers.Config) (drivers.Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Driver{layers: layers, options: opts, lenient: rootless || os.Geteuid() != 0}, nil
+	homes, err := drivers.NewHomes(layers, inHomes(config.Others))
+	if err != nil {
+		return nil, errors.Join(err, layers.Close())
+	}
+	return &Driver{layers: layers, homes: homes, options: opts, lenient: rootless || os.Geteuid() != 0}, nil
+}
+
+// inHomes returns the directories of layers in homes.
+func inHomes(homes []string) []string {
+	dirs := make([]string, len(homes))
+	for i, home := range homes {
+		dirs[i] = filepath.Join(home, layersDir)
+	}
+	return dirs
 }
 
 // Name implements drivers.Driver.
@@ -85,9 +99,12 @@ func (d *Driver) Create(ctx context.Context, id, parent string, opts drivers.Cre
 		return err
 	}
 	if parent != "" {
-		if err := d.layers.Need(parent); err != nil {
+		if err := d.homes.Need(parent); err != nil {
 			return fmt.Errorf("parent: %w", err)
 		}
+	}
+	if err := d.homes.Vacant(id); err != nil {
+		return err
 	}
 	return d.layers.Build(ctx, id, func(dir *at.Dir) error {
 		if parent == "" {
@@ -102,12 +119,12 @@ func (d *Driver) Create(ctx context.Context, id, parent string, opts drivers.Cre
 }
 
 func (d *Driver) copyParent(ctx context.Context, parent string, to *at.Dir) (err error) {
-	from, err := d.layers.Layer(parent)
+	from, err := d.homes.Find(parent)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	return copyTree(ctx, from.Dir, to.Dir, copyOptions{
+	return copyTree(ctx, from.Dir.Dir, to.Dir, copyOptions{
 		ignoreChownErrors: d.options.ignoreChownErrors,
 		lenient:           d.lenient,
 	})
@@ -128,7 +145,7 @@ func setLabel(path string) error {
 
 // Replace puts one tree in the place of another one.
 func (d *Driver) Replace(_ context.Context, id, from string) error {
-	if err := drivers.CheckLayer(id); err != nil {
+	if err := errors.Join(d.homes.NotElsewhere(id), d.homes.NeedOwn(from)); err != nil {
 		return err
 	}
 	return d.layers.Replace(id, from)
@@ -136,43 +153,56 @@ func (d *Driver) Replace(_ context.Context, id, from string) error {
 
 // Remove removes the layer's tree.
 func (d *Driver) Remove(ctx context.Context, id string) error {
-	_, err := d.layers.Remove(ctx, id, func(*at.Dir) error { return nil })
+	found, err := d.layers.Remove(ctx, id, func(*at.Dir) error { return nil })
+	if err == nil && !found {
+		err = d.homes.NotElsewhere(id)
+	}
 	return err
 }
 
 // Exists implements drivers.Driver.
-func (d *Driver) Exists(_ context.Context, id string) (bool, error) { return d.layers.Exists(id) }
+func (d *Driver) Exists(_ context.Context, id string) (bool, error) { return d.homes.Exists(id) }
 
 // List implements drivers.Driver.
 func (d *Driver) List(context.Context) ([]string, error) { return d.layers.List() }
 
 // Mount returns the layer's tree. Of all options there is only "ro", which
-// changes nothing.
-func (d *Driver) Mount(_ context.Context, id string, opts drivers.MountOptions) (string, error) {
+// changes nothing, except that a layer in the home of another store is not
+// given to whoever does not ask for it.
+func (d *Driver) Mount(_ context.Context, id string, opts drivers.MountOptions) (path string, err error) {
+	readOnly := opts.ReadOnly
 	for _, option := range strings.FieldsFunc(strings.Join(opts.Options, ","), func(r rune) bool { return r == ',' }) {
 		if option != "ro" {
 			return "", fmt.Errorf("driver %s has no mount option %q: %w", Name, option, model.ErrInvalid)
 		}
+		readOnly = true
 	}
-	return d.layers.Path(id), d.layers.Need(id)
+	if !readOnly {
+		if err := d.homes.NotElsewhere(id); err != nil {
+			return "", err
+		}
+	}
+	return d.homes.Path(id)
 }
 
 // Unmount has nothing to do.
-func (d *Driver) Unmount(_ context.Context, id string) error { return d.layers.Need(id) }
+func (d *Driver) Unmount(_ context.Context, id string) error { return d.homes.Need(id) }
 
 // Mountpoint returns the layer's tree, on which nothing is ever mounted.
 func (d *Driver) Mountpoint(_ context.Context, id string) (path string, mounted bool, err error) {
-	return d.layers.Path(id), false, d.layers.Need(id)
+	path, err = d.homes.Path(id)
+	return path, false, err
 }
 
 // View shows the layer's tree.
 func (d *Driver) View(_ context.Context, id string) (dir string, release func() error, err error) {
-	return d.layers.Path(id), func() error { return nil }, d.layers.Need(id)
+	dir, err = d.homes.Path(id)
+	return dir, func() error { return nil }, err
 }
 
 // Apply unpacks the entries of src onto the layer's tree.
 func (d *Driver) Apply(ctx context.Context, id string, src archive.Source, opts archive.UnpackOptions) (archive.Unpacked, error) {
-	if err := d.layers.Need(id); err != nil {
+	if err := d.homes.NeedOwn(id); err != nil {
 		return archive.Unpacked{}, err
 	}
 	opts.Whiteouts = archive.WhiteoutsApplied
@@ -182,10 +212,11 @@ func (d *Driver) Apply(ctx context.Context, id string, src archive.Source, opts 
 
 // Content gives access to the files of the layer's tree.
 func (d *Driver) Content(_ context.Context, id string) (drivers.Content, error) {
-	if err := d.layers.Need(id); err != nil {
+	path, err := d.homes.Path(id)
+	if err != nil {
 		return nil, err
 	}
-	return archive.OpenTree(d.layers.Path(id))
+	return archive.OpenTree(path)
 }
 
 // CopiesParents implements drivers.ParentCopier.
