@@ -14,7 +14,7 @@ import (
 
 // diffCommands returns the commands that compare layers.
 func (p *program) diffCommands() []*urfave.Command {
-	return []*urfave.Command{p.changesCommand(), p.diffCommand(), p.diffSizeCommand(), p.applyDiffCommand()}
+	return []*urfave.Command{p.changesCommand(), p.diffCommand(), p.diffSizeCommand(), p.applyDiffCommand(), p.applyDirectoryCommand()}
 }
 
 // twoLayers is how the usage calls the arguments of commands that compare

@@ -63,6 +63,7 @@ var rules = []rule{
 	{key: AutoUsernsMinSize, kind: kindNumber, status: Ignored},
 	{key: AutoUsernsMaxSize, kind: kindNumber, status: Ignored},
 	// How a client pulls. Pulls that are not partial are slower, not different.
+	// One command of containers-storage wants them to be allowed.
 	{key: PullOptions, kind: kindTexts, status: Ignored},
 
 	{key: DisableVolatile, kind: kindBool, status: Used, fallback: false},
