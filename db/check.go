@@ -50,14 +50,17 @@ const (
 	ProblemImage       ProblemCode = "image"        // a container's image does not exist
 	ProblemLayer       ProblemCode = "layer"        // a container's layer does not exist
 	ProblemSharedLayer ProblemCode = "shared-layer" // a container's layer is somebody else's too
+	ProblemHold        ProblemCode = "hold"         // another store needs an object that does not exist
+	ProblemElsewhere   ProblemCode = "elsewhere"    // an object is noted to be in another store, and nothing refers to it
 )
 
 // IsReference tells whether the problem is a reference between records that
-// leads nowhere. That is no contradiction of the schema: a record can be
-// deleted while others refer to it, if that is asked for.
+// leads nowhere, be it one of another store, or a note about one that is no longer
+// there. That is no contradiction of the schema: a record can be deleted while
+// others refer to it, if that is asked for.
 func (c ProblemCode) IsReference() bool {
 	switch c { //nolint:exhaustive // All others are contradictions.
-	case ProblemParent, ProblemTopLayer, ProblemImage, ProblemLayer:
+	case ProblemParent, ProblemTopLayer, ProblemImage, ProblemLayer, ProblemHold, ProblemElsewhere:
 		return true
 	}
 	return false
@@ -65,17 +68,20 @@ func (c ProblemCode) IsReference() bool {
 
 // IsDerived tells whether what is wrong follows from the records, so that it
 // can be made anew from them, or is about the history of the store, without
-// which it can be used.
+// which it can be used, or is a note about another store that says nothing.
 func (p Problem) IsDerived() bool {
 	switch p.Code { //nolint:exhaustive // All others are about records.
-	case ProblemIndex, ProblemIndexStray, ProblemSequence, ProblemUses, ProblemUsage:
+	case ProblemIndex, ProblemIndexStray, ProblemSequence, ProblemUses, ProblemUsage, ProblemHold, ProblemElsewhere:
 		return true
 	case ProblemBucket:
 		// One that is missing, and had nothing but what follows from records.
 		in := bucket(strings.TrimPrefix(p.Place, rootBucket+"/"))
 		return p.Found == foundNothing && (linkOwner(in) != nil || in == bucketUses || in == bucketJournal)
 	case ProblemRecord:
-		for _, in := range []string{"names/", "index/", string(bucketUses) + "/", string(bucketJournal) + "/", string(bucketStore) + "/" + keyUsage} {
+		for _, in := range []string{
+			"names/", "index/", string(bucketUses) + "/", string(bucketJournal) + "/", string(bucketStore) + "/" + keyUsage,
+			string(bucketHolds) + "/", string(bucketDecided) + "/", string(bucketRuns) + "/",
+		} {
 			if strings.HasPrefix(p.Place, in) {
 				return true
 			}
@@ -95,7 +101,7 @@ func (tx *ReadTx) Check(ctx context.Context) ([]Problem, error) {
 		func() error { return checkRecords(c, layers, c.checkLayer) },
 		func() error { return checkRecords(c, images, c.checkImage) },
 		func() error { return checkRecords(c, containers, c.checkContainer) },
-		c.checkCycles, c.checkData, c.checkIndexes, c.checkUses, c.checkTrash, c.checkJournal, c.checkApps, c.checkUsage,
+		c.checkCycles, c.checkData, c.checkIndexes, c.checkUses, c.checkTrash, c.checkJournal, c.checkApps, c.checkPlaces, c.checkUsage,
 	} {
 		if err := step(); err != nil {
 			return c.problems, err

@@ -20,7 +20,7 @@ func (c *checker) checkBuckets() error {
 		if err != nil {
 			return err
 		}
-		if found == nil {
+		if found == nil && !c.tx.lacks(name) {
 			c.add(ProblemBucket, rootBucket, string(name), "", "", "a bucket", foundNothing)
 		}
 	}

@@ -62,11 +62,20 @@ func (c *checker) exists(kind model.Kind, id string) (bool, error) {
 	return keeperOf(kind).has(c.tx, id)
 }
 
+// isKnown tells whether an object exists, here or in another store.
+func (c *checker) isKnown(kind model.Kind, id string) (bool, error) {
+	found, err := c.exists(kind, id)
+	if found || err != nil {
+		return found, err
+	}
+	return elsewhere.has(c.tx, joinKey(string(kind), id))
+}
+
 // checkLayer looks at the references of a layer.
 func (c *checker) checkLayer(l *model.Layer) error {
 	id := string(l.ID)
 	if l.Parent != "" {
-		found, err := c.exists(model.KindLayer, string(l.Parent))
+		found, err := c.isKnown(model.KindLayer, string(l.Parent))
 		if err != nil {
 			return err
 		}
@@ -80,7 +89,7 @@ func (c *checker) checkLayer(l *model.Layer) error {
 // checkImage looks at the references of an image.
 func (c *checker) checkImage(i *model.Image) error {
 	for _, layer := range i.TopLayers() {
-		found, err := c.exists(model.KindLayer, string(layer))
+		found, err := c.isKnown(model.KindLayer, string(layer))
 		if err != nil {
 			return err
 		}
@@ -103,7 +112,7 @@ func (c *checker) checkImage(i *model.Image) error {
 func (c *checker) checkContainer(r *model.Container) error {
 	id := string(r.ID)
 	if r.Image != "" {
-		found, err := c.exists(model.KindImage, string(r.Image))
+		found, err := c.isKnown(model.KindImage, string(r.Image))
 		if err != nil {
 			return err
 		}
@@ -111,7 +120,7 @@ func (c *checker) checkContainer(r *model.Container) error {
 			c.add(ProblemImage, bucketContainers, id, model.KindContainer, id, "image "+string(r.Image), "no such image")
 		}
 	}
-	found, err := c.exists(model.KindLayer, string(r.Layer))
+	found, err := c.isKnown(model.KindLayer, string(r.Layer))
 	if err != nil {
 		return err
 	}

@@ -80,6 +80,9 @@ var (
 	manifestKey = digest.FromString("manifest").String()
 )
 
+// baseHold is the place of a hold that fill makes.
+const baseHold = `holds/"layer\x00base\x00uuid-of-another"`
+
 // damages are done to a database that fill has filled.
 var damages = []damage{
 	{"unknown bucket", func(tx *bolt.Tx) error {
@@ -116,7 +119,7 @@ var damages = []damage{
 		Layers: 4, Images: 1, Containers: 1, LayerBytes: 123_456, DataItems: 4, DataBytes: 100, TarSplitBytes: 800,
 	})), []string{"record layers/.x"}},
 	{"manifests other than those of the data items", all(record("images", "image", &model.Image{
-		ID: "image", Names: []string{"docker.io/library/one:latest"}, Seq: 1, TopLayer: "top", MappedTopLayers: []model.LayerID{"base"},
+		ID: "image", Names: []string{"docker.io/library/one:latest"}, Seq: 1, TopLayer: "top", MappedTopLayers: []model.LayerID{"base", "far"},
 		Digest: digest.FromString("image"),
 	}), remove("index/digest/image", manifestKey+"\x00image")), []string{"record images/image"}},
 	{"data item with another key", record("data/container", "container\x00config.json", &model.Data{
@@ -175,13 +178,36 @@ var damages = []damage{
 		Path: "vfs/dir/base-dir", Kind: db.TrashLayer, Dir: "base-dir", ObjectKind: model.KindLayer, ID: "base",
 	}), []string{"trash trash/vfs/dir/base-dir"}},
 
+	{"hold flipped", flip("holds", "layer\x00base\x00uuid-of-another"), []string{"record " + baseHold}},
+	{"hold of another store", record("holds", "layer\x00base\x00uuid-of-another", &db.Hold{Kind: model.KindLayer, ID: "base", Store: "other"}), []string{
+		"record " + baseHold,
+	}},
+	{"hold on nothing", record("holds", "image\x00x\x00y", &db.Hold{Kind: model.KindImage, ID: "x", Store: "y"}), []string{
+		`hold holds/"image\x00x\x00y"`,
+	}},
+	{"hold on a thing", record("holds", "thing\x00x\x00y", &db.Hold{Kind: "thing", ID: "x", Store: "y"}), []string{
+		`record holds/"thing\x00x\x00y"`,
+	}},
+	{"place of an object flipped", flip("elsewhere", "layer\x00far"), []string{`record elsewhere/"layer\x00far"`}},
+	{"place of an object missing", remove("elsewhere", "layer\x00far"), []string{"top-layer images/image"}},
+	{"place of an object that nobody needs", record("elsewhere", "image\x00x", &db.Elsewhere{Kind: model.KindImage, ID: "x", Store: "y"}), []string{
+		`elsewhere elsewhere/"image\x00x"`,
+	}},
+	{"place of a container", record("elsewhere", "container\x00x", &db.Elsewhere{Kind: model.KindContainer, ID: "x", Store: "y"}), []string{
+		`elsewhere elsewhere/"container\x00x"`,
+	}},
+	{"what is prepared under another key", record("prepared", "tx", &db.Prepared{Tx: "other"}), []string{"record prepared/tx"}},
+	{"what is prepared is nonsense", put("prepared", "tx"), []string{"record prepared/tx"}},
+	{"what was decided under another key", record("decided", "uuid", &db.Decided{Store: "other"}), []string{"record decided/uuid"}},
+	{"run root flipped", flip("runs", "/run/one"), []string{"record runs//run/one"}},
+
 	{
 		"parent that does not exist", all(remove("layers", "base"), remove("uses", "base"), remove("names/layer", "base-name"),
 			remove("index/files", "vfs-layers/base.tar-split.gz"), remove("index/files", "vfs-layers/base/toc"),
 			remove("data/layer", "base\x00zstd-chunked-manifest"), remove("index/digest/diff", diffKey+"\x00base"),
 			remove("index/digest/compressed", digest.FromString("compressed").String()+"\x00base"),
 			record("store", "usage", &db.Usage{Layers: 2, Images: 1, Containers: 1, DataItems: 3, DataBytes: 90})),
-		[]string{"parent layers/top", "top-layer images/image"},
+		[]string{"parent layers/top", "top-layer images/image", "hold " + baseHold},
 	},
 	{
 		"image that does not exist", all(record("containers", "container", &model.Container{
@@ -352,7 +378,7 @@ func TestCheckSeesWhatItsTransactionHasDone(t *testing.T) {
 			codes = append(codes, string(p.Code))
 		}
 		// The sums are written at the end.
-		if !slices.Equal(codes, []string{"image", "usage"}) {
+		if !slices.Equal(codes, []string{"image", "hold", "elsewhere", "usage"}) {
 			t.Errorf("found %v", problems)
 		}
 		return err

@@ -79,6 +79,24 @@ func TestRecordsSurviveEncoding(t *testing.T) {
 	}))
 	testRoundTrip(t, usages, rapid.Make[Usage]())
 	testRoundTrip(t, uses, rapid.Uint64())
+	testRoundTrip(t, holds, rapid.Custom(func(t *rapid.T) Hold {
+		return Hold{
+			Kind: rapid.SampledFrom(model.Kinds).Draw(t, "kind"), ID: texts.Draw(t, "id"), Store: texts.Draw(t, "store"), Root: texts.Draw(t, "root"),
+			RunRoot: texts.Draw(t, "run root"), Boot: texts.Draw(t, "boot"), Since: times.Draw(t, "since"),
+		}
+	}))
+	testRoundTrip(t, prepared, rapid.Custom(func(t *rapid.T) Prepared {
+		return Prepared{
+			Tx: texts.Draw(t, "tx"), Coordinator: texts.Draw(t, "coordinator"), Root: texts.Draw(t, "root"), PID: rapid.Int().Draw(t, "pid"),
+			Command: texts.Draw(t, "command"), Since: times.Draw(t, "since"),
+			Steps: rapid.SliceOf(rapid.Custom(func(t *rapid.T) Step {
+				return Step{
+					Do: StepKind(rapid.Uint8().Draw(t, "do")), Bucket: lists.Draw(t, "bucket"), Key: rapid.SliceOf(rapid.Byte()).Draw(t, "key"),
+					Value: rapid.SliceOf(rapid.Byte()).Draw(t, "value"), Number: rapid.Uint64().Draw(t, "number"),
+				}
+			})).Draw(t, "steps"),
+		}
+	}))
 	testRoundTrip(t, linkValues(bucketImageNames), texts)
 	testRoundTrip(t, mounts, rapid.Custom(func(t *rapid.T) Mount {
 		return Mount{Layer: model.LayerID(texts.Draw(t, "layer")), Path: texts.Draw(t, "path"), Count: rapid.Uint64().Draw(t, "count"), Since: times.Draw(t, "since")}
@@ -204,10 +222,20 @@ func goldenValues(t testing.TB) map[string][]byte {
 		"usage": encode(t, usages, keyUsage, &Usage{
 			Layers: 1, Images: 2, Containers: 3, LayerBytes: 4, UnusedLayerBytes: 5, DataItems: 6, DataBytes: 7, TarSplitBytes: 8,
 		}),
-		"uses":   encode(t, uses, "id", &number),
-		"name":   encode(t, linkValues(bucketImageNames), "name", &text),
-		"mount":  encode(t, mounts, "id", &Mount{Layer: "id", Path: "path", Count: 3, Since: when}),
-		"staged": encode(t, staged, "path", &Staged{Path: "path", Kind: TrashTree, Dir: "dir", PID: 5, Command: "command", Since: when}),
+		"uses":  encode(t, uses, "id", &number),
+		"name":  encode(t, linkValues(bucketImageNames), "name", &text),
+		"mount": encode(t, mounts, "id", &Mount{Layer: "id", Path: "path", Count: 3, Since: when}),
+		"hold": encode(t, holds, "layer\x00id\x00uuid", &Hold{
+			Kind: model.KindLayer, ID: "id", Store: "uuid", Root: "root", RunRoot: "run", Boot: "boot", Since: when,
+		}),
+		"elsewhere": encode(t, elsewhere, "image\x00id", &Elsewhere{Kind: model.KindImage, ID: "id", Store: "uuid", Root: "root"}),
+		"prepared": encode(t, prepared, "tx", &Prepared{
+			Tx: "tx", Coordinator: "uuid", Root: "root", PID: 5, Command: "command", Since: when,
+			Steps: []Step{{Do: StepPut, Bucket: []string{"a", "b"}, Key: []byte("key"), Value: []byte("value"), Number: 7}},
+		}),
+		"decided": encode(t, decided, "uuid", &Decided{Store: "uuid", Tx: "tx", Since: when}),
+		"run":     encode(t, runRoots, "path", &RunRoot{Path: "path", Boot: "boot", Since: when}),
+		"staged":  encode(t, staged, "path", &Staged{Path: "path", Kind: TrashTree, Dir: "dir", PID: 5, Command: "command", Since: when}),
 	}
 }
 

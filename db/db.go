@@ -67,7 +67,8 @@ type DB struct {
 // Open opens the database in the directory root. It returns an error that
 // matches fs.ErrNotExist if there is no store there, and one that matches
 // model.ErrCorrupt if there ought to be one. A database with an older schema is
-// migrated, unless it is opened read-only.
+// migrated, unless it is opened read-only, or lies on a medium that cannot be
+// written to: then it can be read as it is.
 func Open(ctx context.Context, root string, options Options) (*DB, error) {
 	db, err := prepare(root, options)
 	if err != nil {
@@ -143,11 +144,13 @@ func exists(path string) bool {
 // check looks whether the database can be used, and migrates it if need be.
 func (db *DB) check(ctx context.Context) error {
 	var info *Info
+	outdated := false
 	err := db.View(ctx, func(tx *ReadTx) (err error) {
+		outdated = tx.schema < SchemaVersion
 		info, err = tx.Info()
 		return err
 	})
-	if errors.Is(err, errOutdated) && !db.options.ReadOnly {
+	if (outdated || errors.Is(err, errOutdated)) && !db.options.ReadOnly && db.file.lock != nil {
 		if err := db.migrateWith(ctx, migrations, SchemaVersion); err != nil {
 			return err
 		}
@@ -208,7 +211,7 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 		return fmt.Errorf("database %s: %w", db.file.path, model.ErrStoreIsReadOnly)
 	}
 	done, err := db.update(ctx, func(tx *Tx) error {
-		if err := tx.checkSchema(); err != nil {
+		if err := tx.upgrade(); err != nil {
 			return err
 		}
 		if err := tx.loadUsage(); err != nil {

@@ -61,6 +61,16 @@ func newValue(in bucket, key string) any {
 		return new(Trash)
 	case bucketJournal:
 		return new(JournalEntry)
+	case bucketHolds:
+		return new(Hold)
+	case bucketElsewhere:
+		return new(Elsewhere)
+	case bucketPrepared:
+		return new(Prepared)
+	case bucketDecided:
+		return new(Decided)
+	case bucketRuns:
+		return new(RunRoot)
 	}
 	return nil
 }

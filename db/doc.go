@@ -80,13 +80,25 @@
 //	    NAME/                              what an embedding program keeps here
 //	      KEY                              any bytes
 //	      NAME/                            a bucket within its bucket, with the same in it
+//	  holds/
+//	    KIND|ID|UUID                       the store UUID needs this object: Hold
+//	  elsewhere/
+//	    KIND|ID                            the object is in another store: Elsewhere
+//	  prepared/
+//	    TX                                 changes that another store decides on: Prepared
+//	  decided/
+//	    UUID                               last transaction that was decided on here for the store UUID: Decided
+//	  runs/
+//	    PATH                               the store has a volatile database in this run root: RunRoot
 //
 // The rules between them: each entry below names/ and index/ follows from one
 // record or data item (links), which has all of its entries; uses/ has a count
 // for each layer that is used, and for no other (uses.go); store/usage has the
 // sums over all records; no path is in trash/ and in index/files/. A reference
-// to an object that does not exist is allowed, since a deletion can be forced.
-// Check compares all this.
+// to an object that does not exist is allowed, since a deletion can be forced, and
+// since the object may be in another store: then elsewhere/ says in which one, and
+// there, if that can be written to, holds/ says who needs it. Check compares all
+// this, but looks into one database only.
 //
 // The run database is the file csdb-run.db in the run root:
 //
@@ -103,4 +115,9 @@
 // # Versions
 //
 // Version 1: the first one.
+//
+// Version 2: stores refer to objects in each other, and transactions go over
+// several databases: holds/, elsewhere/, prepared/, decided/ and runs/. They are
+// made, empty, in a database of version 1 that is opened for writing. One that can
+// only be read is read as it is.
 package db

@@ -20,6 +20,11 @@ type contents struct {
 	Trash      []db.Trash
 	Apps       map[string]string
 	Journal    []*db.JournalEntry
+	Holds      []db.Hold      `json:",omitempty"`
+	Elsewhere  []db.Elsewhere `json:",omitempty"`
+	Prepared   []db.Prepared  `json:",omitempty"`
+	Decided    []db.Decided   `json:",omitempty"`
+	Runs       []db.RunRoot   `json:",omitempty"`
 }
 
 // dump returns all records as a transaction sees them, in JSON. Two databases
@@ -37,7 +42,7 @@ func dump(tx *db.ReadTx) (string, error) {
 	if err := errors.Join(errs[:]...); err != nil {
 		return "", err
 	}
-	err := errors.Join(c.dumpDetails(tx), c.dumpApp(tx.App("com.example.engine"), "com.example.engine"))
+	err := errors.Join(c.dumpDetails(tx), c.dumpPlaces(tx), c.dumpApp(tx.App("com.example.engine"), "com.example.engine"))
 	if err != nil {
 		return "", err
 	}
@@ -66,6 +71,16 @@ func (c *contents) dumpDetails(tx *db.ReadTx) (err error) {
 		dumpData(model.KindContainer, string(r.ID))
 	}
 	return err
+}
+
+func (c *contents) dumpPlaces(tx *db.ReadTx) error {
+	var errs [5]error
+	c.Holds, errs[0] = tx.AllHolds()
+	c.Elsewhere, errs[1] = tx.AllElsewhere()
+	c.Prepared, errs[2] = tx.Prepared()
+	c.Decided, errs[3] = tx.AllDecided()
+	c.Runs, errs[4] = tx.Runs()
+	return errors.Join(errs[:]...)
 }
 
 func (c *contents) dumpApp(app *db.ReadBucket, name string) error {

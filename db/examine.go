@@ -82,7 +82,7 @@ func keepStill(ctx context.Context, path string) (release func(), err error) {
 // the machine. Nothing is written, and no file is made. The error matches
 // fs.ErrNotExist if there is no run database.
 func ExamineRun(ctx context.Context, runRoot, uuid string, fn func(*RunTx) error) error {
-	boot, err := bootID()
+	boot, err := BootID()
 	if err != nil {
 		return err
 	}

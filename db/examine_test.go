@@ -145,7 +145,7 @@ func TestExamineSaysWhatKeepsItFromReading(t *testing.T) {
 		{"nothing there", func(path string) { _ = os.Remove(path) }, fs.ErrNotExist},
 		{"not a database", func(path string) { _ = os.WriteFile(path, []byte("text"), 0o600) }, model.ErrCorrupt},
 		{"newer schema", func(path string) {
-			dbtest.Rewrite(t, path, "store", "schema", func([]byte) []byte { return []byte{2} })
+			dbtest.Rewrite(t, path, "store", "schema", func([]byte) []byte { return []byte{db.SchemaVersion + 1} })
 		}, model.ErrUnsupported},
 		{"damaged description", func(path string) { dbtest.FlipBit(t, path, "store", "info") }, nil},
 		{"damaged record", func(path string) { dbtest.FlipBit(t, path, "layers", "base") }, model.ErrCorrupt},

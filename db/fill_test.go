@@ -44,7 +44,7 @@ func fillLayers(tx *db.Tx) error {
 func fillImages(tx *db.Tx) error {
 	return tx.CreateImage(&model.Image{
 		ID: "image", Names: []string{"docker.io/library/one:latest"}, Created: fillTime, TopLayer: "top",
-		MappedTopLayers: []model.LayerID{"base"}, Digest: digest.FromString("image"), Metadata: "about the image",
+		MappedTopLayers: []model.LayerID{"base", "far"}, Digest: digest.FromString("image"), Metadata: "about the image",
 		Flags: map[string]any{"pinned": true}, NamesHistory: []string{"docker.io/library/one:latest", "former"},
 	})
 }
@@ -82,6 +82,10 @@ func fillData(tx *db.Tx) error {
 func fillRest(tx *db.Tx) error {
 	app := tx.App("com.example.engine")
 	return errors.Join(
+		tx.AddHold(db.Hold{Kind: model.KindLayer, ID: "base", Store: "uuid-of-another", Root: "/another", RunRoot: "/run/another", Boot: "boot"}),
+		tx.AddHold(db.Hold{Kind: model.KindImage, ID: "image", Store: "uuid-of-another", Root: "/another"}),
+		tx.SetElsewhere(db.Elsewhere{Kind: model.KindLayer, ID: "far", Store: "uuid-of-a-third", Root: "/third"}),
+		tx.SetRun(db.RunRoot{Path: "/run/one", Boot: "boot"}),
 		tx.AddTrash(db.Trash{Path: "vfs/dir/gone", Kind: db.TrashLayer, Dir: "gone", ObjectKind: model.KindLayer, ID: "gone"}),
 		app.Put([]byte("key"), []byte("value")),
 		app.Bucket("inner").Put([]byte{0, 0xff}, nil),

@@ -37,7 +37,7 @@ func TestGoldenStores(t *testing.T) {
 			for _, name := range []string{db.FileName, db.MarkerName} {
 				writeFile(t, filepath.Join(root, name), readFile(t, filepath.Join(version, name)))
 			}
-			database := open(t, root, db.Options{})
+			database := open(t, root, db.Options{Now: fillNow})
 			dbtest.Check(t, database)
 			listing := filepath.Join(version, "contents.json")
 			if *updateGolden {

@@ -48,7 +48,8 @@ func (tx *ReadTx) Schema() (uint64, error) {
 	return *version, nil
 }
 
-// errOutdated means that the database has an older schema.
+// errOutdated means that the database has a schema so old that it cannot even be
+// read.
 var errOutdated = errors.New("older schema")
 
 // checkSchema makes sure that this program understands the database.
@@ -59,7 +60,7 @@ func (tx *ReadTx) checkSchema() error {
 	return tx.checkFeatures()
 }
 
-// checkVersion makes sure that the schema is the one of this program.
+// checkVersion makes sure that this program can read the schema.
 func (tx *ReadTx) checkVersion() error {
 	version, err := tx.Schema()
 	if err != nil {
@@ -69,10 +70,11 @@ func (tx *ReadTx) checkVersion() error {
 		return fmt.Errorf("%w: database %s has schema version %d, this program knows versions up to %d; use a newer csdb",
 			model.ErrUnsupported, tx.path, version, SchemaVersion)
 	}
-	if version < SchemaVersion {
+	if version < oldestReadable {
 		return fmt.Errorf("%w: database %s has %w version %d; it is brought to version %d when it is opened for writing",
 			model.ErrUnsupported, tx.path, errOutdated, version, SchemaVersion)
 	}
+	tx.schema = version
 	return nil
 }
 

@@ -13,7 +13,8 @@ import (
 // Mend puts right whatever follows from the records and is not as it should
 // be: index entries, numbering, counts and sums. It adds what is missing, removes
 // what stands for nothing, drops entries of the journal that cannot be read and
-// trash that is needed, and makes buckets anew that are missing. Records stay as
+// trash that is needed, and what is noted about other stores and of no use, and
+// makes buckets anew that are missing. Records stay as
 // they are, but for a name that two objects have: the newer one keeps it. Of
 // what seems to belong to a record that cannot be read nothing is removed.
 //
@@ -28,7 +29,7 @@ func (tx *Tx) Mend(ctx context.Context) (changed int, err error) {
 		func() error { return mendRecords(m, layers) },
 		func() error { return mendRecords(m, images) },
 		func() error { return mendRecords(m, containers) },
-		m.mendItems, m.mendJournal, m.mendTrash, m.mendUses, m.mendUsage,
+		m.mendItems, m.mendJournal, m.mendTrash, m.mendPlaces, m.mendUses, m.mendUsage,
 	} {
 		if err := step(); err != nil {
 			return 0, fmt.Errorf("mending the database: %w", err)

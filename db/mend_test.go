@@ -26,7 +26,7 @@ func mend(t *testing.T, database *db.DB) (changed int) {
 
 // isMended tells whether Mend is to put a problem right.
 func isMended(p db.Problem) bool {
-	return p.IsDerived() || p.Code == db.ProblemTrash || strings.HasPrefix(p.Place, "trash/")
+	return p.IsDerived() || p.Code == db.ProblemTrash || strings.HasPrefix(p.Place, "trash/") || strings.HasPrefix(p.Place, "prepared/")
 }
 
 // Whatever follows from the records is put right, and nothing else is touched.

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/csdb/csdb/model"
@@ -14,7 +15,33 @@ type migration struct {
 }
 
 // migrations is ordered by version and has no gap. Version 1 is the first one.
-var migrations = []migration{}
+var migrations = []migration{
+	{from: 1, apply: func(tx *Tx) error { return tx.makeBucketsSince(2) }},
+}
+
+// makeBucketsSince makes the buckets that came with a version of the schema.
+func (tx *Tx) makeBucketsSince(version uint64) error {
+	for _, name := range buckets {
+		if since(name) != version {
+			continue
+		}
+		if _, err := tx.root.makeBucket(string(name)); err != nil {
+			return err
+		}
+		delete(tx.open, name)
+	}
+	return nil
+}
+
+// upgrade makes sure that this program understands the database, and brings it
+// to the version of the schema of this program unless it has that.
+func (tx *Tx) upgrade() error {
+	err := tx.checkSchema()
+	if errors.Is(err, errOutdated) || err == nil && tx.schema < SchemaVersion {
+		err = migrate(tx, migrations, SchemaVersion)
+	}
+	return err
+}
 
 // migrateWith brings the database to a schema version, in one transaction.
 func (db *DB) migrateWith(ctx context.Context, steps []migration, target uint64) error {
@@ -46,6 +73,7 @@ func migrate(tx *Tx, steps []migration, target uint64) error {
 		if err := schemas.put(tx, keySchema, &version); err != nil {
 			return err
 		}
+		tx.schema = version
 	}
 	if version != target {
 		return fmt.Errorf("%w: database %s has schema version %d, and there is no way from it to version %d",

@@ -7,6 +7,10 @@ import (
 	"github.com/csdb/csdb/model"
 )
 
+// older is how many versions of the schema there were before this one. The made-up
+// migrations count from this one, as if it were the first.
+const older = SchemaVersion - 1
+
 // migrated runs made-up migrations on a database of version 1, and returns
 // what is there afterwards: the schema version and the marks of the steps.
 func migrated(t *testing.T, steps []migration, target uint64) (version uint64, marks string, txID int, err error) {
@@ -30,13 +34,16 @@ func migrated(t *testing.T, steps []migration, target uint64) (version uint64, m
 		t.Fatal(err)
 	}
 	before = txID
-	result := db.migrateWith(t.Context(), steps, target)
+	for i := range steps {
+		steps[i].from += older
+	}
+	result := db.migrateWith(t.Context(), steps, target+older)
 	// The database has a version that its transactions refuse.
 	_, err = db.update(t.Context(), func(tx *Tx) error { return look(&tx.ReadTx) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	return version, marks, txID - 1 - before, result
+	return version - older, marks, txID - 1 - before, result
 }
 
 // mark returns a step that leaves a mark.
@@ -97,8 +104,8 @@ func TestMigrationKeepsTheSums(t *testing.T) {
 		t.Fatal(err)
 	}
 	// To a version and back, so that the database can be read.
-	back := migration{from: 2, apply: func(*Tx) error { return nil }}
-	if err := db.migrateWith(t.Context(), []migration{mark(1, "b"), back}, 3); err != nil {
+	back := migration{from: SchemaVersion + 1, apply: func(*Tx) error { return nil }}
+	if err := db.migrateWith(t.Context(), []migration{mark(SchemaVersion, "b"), back}, SchemaVersion+2); err != nil {
 		t.Fatal(err)
 	}
 	_, err = db.update(t.Context(), func(tx *Tx) error {

@@ -125,6 +125,7 @@ func (b *rebuild) writeRecords(ctx context.Context) error {
 		{b.trash, putTrash},
 		{b.apps, putApp},
 		{b.journal, putJournal},
+		{b.places, putPlace},
 	} {
 		for batch := range slices.Chunk(part.records, rebuildBatch) {
 			if err := b.writeBatch(ctx, batch, part.write); err != nil {

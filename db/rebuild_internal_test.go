@@ -129,11 +129,27 @@ func TestWhatContradictsIsLeftOut(t *testing.T) {
 			[]string{"image", "layer", "image\x00key", "gone"},
 			[]string{"file ", "freed ", "vfs/layer "},
 		},
+		{
+			"holds on nothing, and what may have been settled since",
+			[]*SalvagedRecord{
+				salvagedLayer(FromFreed, model.Layer{ID: "layer"}),
+				salvagedAs(FromFreed, bucketHolds, "held", &Hold{Kind: model.KindLayer, ID: "layer", Store: "u"}),
+				salvagedAs(FromLive, bucketHolds, "held in vain", &Hold{Kind: model.KindLayer, ID: "x", Store: "u"}),
+				salvagedAs(FromStray, bucketElsewhere, "far", &Elsewhere{Kind: model.KindLayer, ID: "far", Store: "u"}),
+				salvagedAs(FromBackup, bucketDecided, "u", &Decided{Store: "u"}),
+				salvagedAs(FromPrevious, bucketPrepared, "prepared", &Prepared{Tx: "prepared"}),
+				salvagedAs(FromBackup, bucketPrepared, "old", &Prepared{Tx: "old"}),
+				salvagedAs(FromLive, bucketRuns, "/run", &RunRoot{Path: "/run"}),
+				salvagedAs(FromFreed, bucketRuns, "/old", &RunRoot{Path: "/old"}),
+			},
+			[]string{"layer", "held", "far", "u", "prepared", "/run"},
+			[]string{"/old ", "held in vain ", "old "},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := resolve(c.records)
 			var left, omitted []string
-			for _, record := range slices.Concat(r.objects, r.items, r.trash) {
+			for _, record := range slices.Concat(r.objects, r.items, r.trash, r.places) {
 				left = append(left, record.Key)
 			}
 			for _, o := range r.omissions {

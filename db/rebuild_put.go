@@ -73,6 +73,23 @@ func putApp(tx *Tx, r *SalvagedRecord) error {
 	return app.Put([]byte(r.Key), value)
 }
 
+// putPlace stores what is noted about other places.
+func putPlace(tx *Tx, r *SalvagedRecord) error {
+	switch v := r.record.(type) {
+	case *Hold:
+		return holds.put(tx, r.Key, v)
+	case *Elsewhere:
+		return elsewhere.put(tx, r.Key, v)
+	case *Prepared:
+		return prepared.put(tx, r.Key, v)
+	case *Decided:
+		return decided.put(tx, r.Key, v)
+	case *RunRoot:
+		return runRoots.put(tx, r.Key, v)
+	}
+	return nil
+}
+
 // putJournal stores an entry of the journal as it was.
 func putJournal(tx *Tx, r *SalvagedRecord) error {
 	entry, ok := r.record.(*JournalEntry)

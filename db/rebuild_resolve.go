@@ -23,8 +23,8 @@ type Omission struct {
 // that contradict each other the better one wins, and of two from the same
 // source the one that was created last.
 type resolver struct {
-	objects, items, trash, apps, journal []*SalvagedRecord
-	omissions                            []Omission
+	objects, items, trash, apps, journal, places []*SalvagedRecord
+	omissions                                    []Omission
 
 	there  map[objectKey]bool
 	names  map[objectKey]string // the ID being the name
@@ -215,5 +215,27 @@ func (r *resolver) rest(record *SalvagedRecord) {
 		r.journal = append(r.journal, record)
 	case []byte:
 		r.apps = append(r.apps, record)
+	case noted:
+		r.place(record, v)
 	}
+}
+
+// place takes what is noted about other places, old or not: what is held in vain
+// does no harm, and what is not held may be deleted. But changes that may have been
+// made already must not be made once more.
+func (r *resolver) place(record *SalvagedRecord, what noted) {
+	kind, id := what.object()
+	switch what.(type) {
+	case *Hold:
+		if !r.there[objectKey{kind: kind, id: id}] {
+			r.omit(record, "", "there is no record of the %s", kind)
+			return
+		}
+	case *Prepared, *RunRoot:
+		if record.Origin.rank() > FromPrevious.rank() {
+			r.omit(record, "", "it may have been settled since")
+			return
+		}
+	}
+	r.places = append(r.places, record)
 }

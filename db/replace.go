@@ -146,7 +146,7 @@ func (r *replacement) note(ctx context.Context, op Op, detail []string, options 
 		if err := tx.beginStore(h, boltTx); err != nil {
 			return false, err
 		}
-		if err := errors.Join(tx.checkSchema(), tx.loadUsage()); err != nil {
+		if err := errors.Join(tx.upgrade(), tx.loadUsage()); err != nil {
 			return false, err
 		}
 		tx.note(op, "", "", detail)

@@ -48,16 +48,16 @@ type Run struct {
 // of the machine is dropped; so is a file that cannot be read, for it may have
 // been written to when the power went.
 func OpenRun(ctx context.Context, runRoot, uuid string) (*Run, error) {
-	boot, err := bootID()
+	boot, err := BootID()
 	if err != nil {
 		return nil, err
 	}
 	return openRun(ctx, runRoot, uuid, boot)
 }
 
-// bootID returns the ID that the kernel has given to this boot of the machine
+// BootID returns the ID that the kernel has given to this boot of the machine
 // (random(4)).
-func bootID() (string, error) {
+func BootID() (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return "", fmt.Errorf("boot ID: %w", err)

@@ -75,8 +75,8 @@ func (r *SalvagedRecord) Object() (kind model.Kind, id, item string) {
 }
 
 // Value returns what the record says: a *model.Layer, *model.Image,
-// *model.Container, *model.Data, *Trash, *JournalEntry, *Info or *Usage, which must not be
-// changed, or the bytes of an embedding program.
+// *model.Container, *model.Data, *Trash, *JournalEntry, *Hold, *Elsewhere,
+// *Prepared, *Decided, *RunRoot, *Info or *Usage, which must not be changed, or the bytes of an embedding program.
 func (r *SalvagedRecord) Value() any { return r.record }
 
 // SalvagedTree is the state of the database after one transaction, as far as it

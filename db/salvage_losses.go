@@ -112,6 +112,9 @@ func (s *Salvaged) Losses() []Loss {
 	}
 	for _, r := range s.Records() {
 		for _, o := range references(r.record) {
+			if s.records[recordKey{bucketElsewhere, joinKey(string(o.kind), o.id)}] != nil {
+				continue
+			}
 			note(o, fmt.Sprintf("%s %s refers to it", r.kindName(), r.Key))
 		}
 	}

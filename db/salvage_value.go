@@ -17,6 +17,7 @@ type nameEntry struct{ owner string }
 var valueBuckets = []bucket{
 	bucketLayers, bucketImageData, bucketImages, bucketJournal, bucketContainers, bucketContainerData, bucketLayerData,
 	bucketFiles, bucketImageNames, bucketLayerNames, bucketContainerNames, bucketTrash, bucketStore,
+	bucketHolds, bucketElsewhere, bucketPrepared, bucketDecided, bucketRuns,
 }
 
 // errForeign means that a value is intact and is not what its key says.
@@ -56,6 +57,8 @@ func decodeValue(in bucket, key, value []byte) (record any, err error) {
 		return entry, err
 	case bucketStore:
 		return decodeStore(key, value)
+	case bucketHolds, bucketElsewhere, bucketPrepared, bucketDecided, bucketRuns:
+		return decodePlace(in, key, value)
 	case bucketLayerNames, bucketImageNames, bucketContainerNames, bucketFiles:
 		owner, err := linkValues(in).decode(key, value)
 		if err != nil {

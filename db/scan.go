@@ -24,7 +24,7 @@ var errStop = errors.New("stop")
 // without an error.
 func (t *tree) scanFrom(from []byte, fn func(key, value []byte) error) error {
 	scout, err := t.scout(from)
-	if err != nil {
+	if err != nil || t.bolt == nil {
 		return err
 	}
 	cursor := t.bolt.Cursor()

@@ -10,7 +10,11 @@ import (
 
 // SchemaVersion is the version of the schema that this program writes. The
 // history of versions is in the package comment.
-const SchemaVersion = 1
+const SchemaVersion = 2
+
+// oldestReadable is the oldest version of the schema that can be read without
+// being brought to this one.
+const oldestReadable = 1
 
 // rootBucket contains everything. Its name changes only if programs that know
 // an older schema could not even find out that they do not know the new one.
@@ -48,6 +52,12 @@ const (
 	bucketTrash   bucket = "trash"
 	bucketJournal bucket = "journal"
 	bucketApps    bucket = "apps"
+
+	bucketHolds     bucket = "holds"
+	bucketElsewhere bucket = "elsewhere"
+	bucketPrepared  bucket = "prepared"
+	bucketDecided   bucket = "decided"
+	bucketRuns      bucket = "runs"
 )
 
 // buckets lists all buckets below the root bucket.
@@ -58,6 +68,16 @@ var buckets = []bucket{
 	bucketChildren, bucketLayerImages, bucketLayerContainers, bucketImageContainers,
 	bucketDiffDigest, bucketCompressedDigest, bucketTOCDigest, bucketImageDigest, bucketFiles,
 	bucketUses, bucketTrash, bucketJournal, bucketApps,
+	bucketHolds, bucketElsewhere, bucketPrepared, bucketDecided, bucketRuns,
+}
+
+// since returns the version of the schema from which on there is a bucket.
+func since(name bucket) uint64 {
+	switch name { //nolint:exhaustive // All others have been there from the beginning.
+	case bucketHolds, bucketElsewhere, bucketPrepared, bucketDecided, bucketRuns:
+		return 2
+	}
+	return 1
 }
 
 // Keys in bucketStore.

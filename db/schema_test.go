@@ -20,6 +20,11 @@ import (
 func TestDrawingShowsWhatIsInTheFiles(t *testing.T) {
 	database := dbtest.New(t, db.Options{})
 	update(t, database, fill)
+	withBolt(t, database.Path(), func(tx *bolt.Tx) error {
+		return errors.Join(
+			db.PutRecord(inBucket(tx, "prepared"), "prepared", "tx", &db.Prepared{Tx: "tx", Coordinator: "uuid", Root: "/nowhere"}),
+			db.PutRecord(inBucket(tx, "decided"), "decided", "uuid", &db.Decided{Store: "uuid", Tx: "tx"}))
+	})
 	run, err := db.OpenRun(t.Context(), t.TempDir(), "1c8a6e0a-uuid")
 	if err != nil {
 		t.Fatal(err)

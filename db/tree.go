@@ -14,6 +14,7 @@ type tree struct {
 	tx   *ReadTx
 	in   *tree  // the one that it lies in
 	name bucket // with those that it lies in, but for the root bucket
+	// bolt is nil for a bucket that an older schema does not have: it is empty.
 	bolt *bolt.Bucket
 	// inline is the page of a bucket that lies in an element of another one.
 	inline *page
@@ -35,7 +36,7 @@ func (t *tree) usable() error {
 // look makes sure that bbolt can go to a key, and returns where it was when the
 // transaction began.
 func (t *tree) look(key []byte) (to place, err error) {
-	if err := t.usable(); err != nil {
+	if err := t.usable(); err != nil || t.bolt == nil {
 		return to, err
 	}
 	switch root := uint64(t.bolt.Root()); {
@@ -58,7 +59,7 @@ var errIsBucket = errors.New("a bucket instead of a value")
 // nil if there is none.
 func (t *tree) get(key []byte) ([]byte, error) {
 	to, err := t.look(key)
-	if err != nil {
+	if err != nil || t.bolt == nil {
 		return nil, err
 	}
 	value := t.bolt.Get(key)

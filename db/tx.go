@@ -22,6 +22,8 @@ type ReadTx struct {
 	guard guard
 	root  *tree // nil if the root bucket does not exist
 	open  map[bucket]*tree
+	// schema is the version of the schema, 0 as long as nobody has looked.
+	schema uint64
 }
 
 // errDone is returned for the use of a transaction after its end.
@@ -62,7 +64,10 @@ func (tx *ReadTx) bucket(name bucket) (*tree, error) {
 		return nil, tx.missing(name)
 	}
 	t, err := tx.root.bucket(string(name))
-	if err == nil && t == nil {
+	switch {
+	case err == nil && t == nil && tx.lacks(name):
+		t = tx.root.child(string(name)) // which is empty
+	case err == nil && t == nil:
 		err = tx.missing(name)
 	}
 	if err != nil {
@@ -74,6 +79,9 @@ func (tx *ReadTx) bucket(name bucket) (*tree, error) {
 	tx.open[name] = t
 	return t, nil
 }
+
+// lacks tells whether the database has a schema that does not have a bucket yet.
+func (tx *ReadTx) lacks(name bucket) bool { return tx.schema != 0 && tx.schema < since(name) }
 
 func (tx *ReadTx) missing(name bucket) error {
 	return &DamageError{Path: tx.path, Err: fmt.Errorf("bucket %s is missing", name)}
@@ -107,6 +115,8 @@ type Tx struct {
 	limit   int // of the journal, in entries
 	usage   Usage
 	changes []Change
+	// silent tells that there are changes of which the journal says nothing.
+	silent bool
 }
 
 // loadUsage reads the sums that the transaction will keep up to date.
@@ -129,7 +139,7 @@ func (tx *Tx) Now() time.Time { return tx.now }
 // anything to commit.
 func (tx *Tx) finish() (changed bool, err error) {
 	if len(tx.changes) == 0 {
-		return false, nil
+		return tx.silent, nil
 	}
 	if err := tx.saveUsage(); err != nil {
 		return false, err

@@ -106,7 +106,7 @@ func TestStoreThatIsLockedIsBusy(t *testing.T) {
 
 func TestNewerSchemaCannotBeRead(t *testing.T) {
 	s := newSample(t)
-	dbtest.Rewrite(t, s.path(db.FileName), "store", "schema", func([]byte) []byte { return []byte{2} }) // the number 2 in CBOR
+	dbtest.Rewrite(t, s.path(db.FileName), "store", "schema", func([]byte) []byte { return []byte{db.SchemaVersion + 1} }) // a number in CBOR
 	for _, args := range reading(t) {
 		if r := s.csdb(t, args...); r.status != exitUnreadable || !strings.Contains(r.stderr, "use a newer csdb") || r.stdout != "" {
 			t.Errorf("%q: %+v", args, r)

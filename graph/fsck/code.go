@@ -27,6 +27,8 @@ const (
 	CodeLayer  Code = "REF-LAYER"  // the layer of an image or a container does not exist
 	CodeImage  Code = "REF-IMAGE"  // a container's image does not exist
 	CodeShared Code = "REF-SHARED" // two containers have one layer
+	CodeHold   Code = "REF-HOLD"   // another store needs an object that does not exist
+	CodePlace  Code = "REF-PLACE"  // it is noted where an object is to which nothing refers
 )
 
 // The codes of files and directories.

@@ -3,6 +3,7 @@ package fsck_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -309,6 +310,15 @@ func databaseDamage() []damage {
 		{name: "layer deleted by force", do: forced(model.LayerID("top")), want: []string{"damage REF-LAYER images/app", "damage REF-PARENT layers/web-rw"}},
 		{name: "image deleted by force", do: forced(model.ImageID("tool")), want: []string{"damage REF-IMAGE containers/idle"}},
 		{name: "container's layer deleted by force", do: forced(model.LayerID("idle-rw")), want: []string{"damage REF-LAYER containers/idle"}},
+		{name: "notes about other stores are of no use", do: func(t *testing.T, s *sample) {
+			s.update(t, func(tx *db.Tx) error {
+				must(t, errors.Join(
+					tx.CreateLayer(&model.Layer{ID: "gone"}), tx.AddHold(db.Hold{Kind: model.KindLayer, ID: "gone", Store: "uuid"}),
+					tx.SetElsewhere(db.Elsewhere{Kind: model.KindImage, ID: "far", Store: "uuid"})))
+				_, _, err := tx.DeleteLayer("gone")
+				return err
+			})
+		}, want: []string{`repairable REF-HOLD holds/"layer\x00gone\x00uuid"`, `repairable REF-PLACE elsewhere/"image\x00far"`}},
 		{
 			name: "bucket is missing", do: inDatabase(func(t testing.TB, path string) { dbtest.RemoveBucket(t, path, "journal") }),
 			want: []string{"repairable DB-BUCKET v1/journal"},

@@ -30,6 +30,8 @@ var codes = map[db.ProblemCode]Code{
 	db.ProblemLayer:       CodeLayer,
 	db.ProblemImage:       CodeImage,
 	db.ProblemSharedLayer: CodeShared,
+	db.ProblemHold:        CodeHold,
+	db.ProblemElsewhere:   CodePlace,
 }
 
 // noteProblem makes a finding of a problem in the database.
@@ -40,6 +42,9 @@ func (c *checker) noteProblem(p db.Problem) {
 	}
 	if p.Code == db.ProblemTrash || strings.HasPrefix(p.Place, "trash/") {
 		finding.Derived = true // what is content without a record then, is found as such
+	}
+	if p.Code == db.ProblemRecord && strings.HasPrefix(p.Place, "prepared/") {
+		finding.Derived = true // nobody can find out any more what was to be changed
 	}
 	if p.ID != "" {
 		finding.Object = &Object{Kind: p.Kind, ID: p.ID}

@@ -114,6 +114,11 @@ func referenceKinds() []Kind {
 			Remedies: []string{"import the image again under the same ID", "`containers-storage delete-container {id}`"}, spreads: true,
 		},
 		{Code: CodeShared, Severity: Damage, Effect: "the containers overwrite each other's files", Remedies: []string{"delete all but one of them"}, spreads: true},
+		{
+			Code: CodeHold, Severity: Repairable, Effect: "what needs the object in the other store cannot be used, if it is still there",
+			Remedies: []string{"import the object again under the same ID", notUrgent},
+		},
+		{Code: CodePlace, Severity: Repairable, Effect: "none", Remedies: []string{notUrgent}},
 	}
 }
 

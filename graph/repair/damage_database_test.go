@@ -3,6 +3,7 @@ package repair_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -155,6 +156,15 @@ func recordDamage() []damage {
 		mended("needed layer is to be removed", records(func(s *sample, tx *db.Tx) error {
 			return tx.AddTrash(db.Trash{Path: s.named("%/top"), Kind: db.TrashLayer, Dir: "top", ObjectKind: model.KindLayer, ID: "top"})
 		}), "DB-DOOMED trash/%/top"),
+		mended("notes about other stores are of no use", records(func(_ *sample, tx *db.Tx) error {
+			err := errors.Join(
+				tx.CreateLayer(&model.Layer{ID: "gone"}), tx.AddHold(db.Hold{Kind: model.KindLayer, ID: "gone", Store: "uuid"}),
+				tx.SetElsewhere(db.Elsewhere{Kind: model.KindImage, ID: "far", Store: "uuid"}))
+			if err == nil {
+				_, _, err = tx.DeleteLayer("gone")
+			}
+			return err
+		}), `REF-HOLD holds/"layer\x00gone\x00uuid"`, `REF-PLACE elsewhere/"image\x00far"`),
 		mended("needed file is to be removed", doomManifest, "DB-DOOMED trash/"+manifest),
 	}
 }
