@@ -47,8 +47,8 @@ type Spec struct {
 	// Options are the driver's options.
 	Options []string
 	// Others are the graph roots of other stores in which ancestors of layers
-	// may be, in the order in which they are searched after Root. See
-	// Config.Others.
+	// may be, in the order in which they are searched after Root. Those that
+	// Options name come after them. See Config.Others and Entry.ImageStores.
 	Others []string
 }
 
@@ -90,14 +90,18 @@ func (r Registry) Open(ctx context.Context, spec Spec) (Driver, error) {
 }
 
 func (e Entry) open(ctx context.Context, spec Spec) (Driver, error) {
-	others := make([]string, len(spec.Others))
-	for i, root := range spec.Others {
-		others[i] = filepath.Join(root, e.Name)
+	roots, options, err := e.ImageStores(spec.Options)
+	if err != nil {
+		return nil, fmt.Errorf("driver %s: %w", e.Name, err)
+	}
+	var others []string
+	for _, root := range slices.Concat(spec.Others, roots) {
+		others = append(others, filepath.Join(root, e.Name))
 	}
 	driver, err := e.Open(ctx, Config{
 		Home:    filepath.Join(spec.Root, e.Name),
 		RunHome: filepath.Join(spec.RunRoot, e.Name),
-		Options: spec.Options,
+		Options: options,
 		Others:  others,
 	})
 	if err != nil {

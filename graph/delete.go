@@ -50,6 +50,7 @@ const wipeBatch = 200
 
 // Wipe ends all leases, deletes all containers, images and layers, unmounts what
 // is mounted, and removes everything else that is in the directories of the
+// store. What is in additional stores stays, and what other stores need of an image
 // store.
 func (s *Store) Wipe(ctx context.Context) error {
 	if err := s.writable(); err != nil {
@@ -101,6 +102,11 @@ func (tx *Tx) wipeSome() (done bool, err error) {
 			ids = append(ids, l.ID)
 		}
 	}
+	held, err := tx.held()
+	if err != nil {
+		return false, err
+	}
+	ids = slices.DeleteFunc(ids, func(id model.ID) bool { return held[id] })
 	for _, id := range ids[:min(len(ids), wipeBatch)] {
 		// The layers of the containers have gone with them.
 		if err := tx.Delete(id); err != nil && !errors.Is(err, model.ErrNotFound) {

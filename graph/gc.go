@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -82,7 +83,7 @@ type LeasedObject struct {
 
 // Debris is content without a record.
 type Debris struct {
-	Path  string `json:"path"`  // relative to the root of the store
+	Path  string `json:"path"`  // relative to the root of the store; whole if it is in the image store
 	Trash bool   `json:"trash"` // a deletion left it; otherwise a process that died
 	Size  int64  `json:"size"`
 }
@@ -110,7 +111,17 @@ func (s *Store) Collect(ctx context.Context, options GCOptions) (*Collected, err
 	if options.Unused != nil {
 		errs = append(errs, s.collectUnused(ctx, options, c))
 	}
-	errs = append(errs, s.collectDebris(ctx, options, c))
+	for _, home := range s.homes() {
+		some := &Collected{}
+		errs = append(errs, home.collectDebris(ctx, options, some))
+		for _, d := range some.Debris {
+			d.Path = home.called(d.Path)
+			c.Debris = append(c.Debris, d)
+		}
+		for _, path := range some.Busy {
+			c.Busy = append(c.Busy, home.called(path))
+		}
+	}
 	slices.Sort(c.Busy)
 	for _, o := range slices.Concat(c.Images, c.Layers) {
 		c.Freed += o.Size
@@ -119,6 +130,15 @@ func (s *Store) Collect(ctx context.Context, options GCOptions) (*Collected, err
 		c.Freed += d.Size
 	}
 	return c, errors.Join(errs...)
+}
+
+// called returns what the path of content is called towards those who know the
+// graph root.
+func (s *Store) called(path string) string {
+	if s.owner == s {
+		return path
+	}
+	return filepath.Join(s.options.Root, path)
 }
 
 // collectDebris removes what has no record.

@@ -15,7 +15,7 @@ import (
 type planned struct {
 	CollectedObject
 
-	dirs []string // of the driver, for its layers
+	dirs []homeLayer // its layers that have directories
 }
 
 // gcPlan is what a policy would have deleted, in an order in which that can be
@@ -64,6 +64,12 @@ func (p *gcPlan) planImages(ctx context.Context) error {
 		users, err := p.tx.ContainersOfImage(image.ID)
 		if err != nil {
 			return err
+		}
+		if hold, err := p.tx.db.heldBy(image.ID); err != nil || hold != nil {
+			if err != nil {
+				return err
+			}
+			continue
 		}
 		if len(users) > 0 || !p.old(image.ID) || p.pinned(image) {
 			continue
@@ -175,6 +181,9 @@ func (p *gcPlan) free(id model.LayerID) (bool, error) {
 		slices.ContainsFunc(images, func(i model.ImageID) bool { return !p.gone[i] }) {
 		return false, nil
 	}
+	if hold, err := p.tx.db.heldBy(id); err != nil || hold != nil {
+		return false, err
+	}
 	leased, err := p.spare(id)
 	return !leased, err
 }
@@ -194,7 +203,11 @@ func (p *gcPlan) addLayer(o *planned, id model.LayerID) error {
 		o.Size += l.Diff.TarSplit.Size
 	}
 	if l.Made {
-		o.dirs = append(o.dirs, l.DriverDir())
+		at, err := p.tx.db.placeOf(id)
+		if err != nil {
+			return err
+		}
+		o.dirs = append(o.dirs, homeLayer{l, at.home})
 	}
 	return nil
 }

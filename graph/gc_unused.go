@@ -42,7 +42,7 @@ func (s *Store) collectUnused(ctx context.Context, options GCOptions, c *Collect
 		return err
 	}
 	c.Leased = append(c.Leased, p.leased...)
-	total, err := s.measurePlan(ctx, p, options.Progress)
+	total, err := measurePlan(ctx, p, options.Progress)
 	if err != nil {
 		return err
 	}
@@ -60,12 +60,12 @@ func (s *Store) collectUnused(ctx context.Context, options GCOptions, c *Collect
 
 // measurePlan adds the sizes of the directories of what is to be deleted, and
 // returns the sum of all sizes.
-func (s *Store) measurePlan(ctx context.Context, p *gcPlan, progress db.Progress) (total int64, err error) {
+func measurePlan(ctx context.Context, p *gcPlan, progress db.Progress) (total int64, err error) {
 	done := progress.Start("measuring", -1)
 	for _, all := range [][]planned{p.images, p.layers} {
 		for i := range all {
-			for _, dir := range all[i].dirs {
-				size, err := s.sizeOnDisk(ctx, db.Staged{Kind: db.TrashLayer, Dir: dir})
+			for _, l := range all[i].dirs {
+				size, err := l.home.sizeOnDisk(ctx, db.Staged{Kind: db.TrashLayer, Dir: l.DriverDir()})
 				if err != nil {
 					return 0, err
 				}
@@ -81,13 +81,19 @@ func (s *Store) measurePlan(ctx context.Context, p *gcPlan, progress db.Progress
 // mountedLayers returns the layers that are mounted.
 func (s *Store) mountedLayers(ctx context.Context) (map[model.LayerID]bool, error) {
 	mounted := make(map[model.LayerID]bool)
-	return mounted, s.run.View(ctx, func(tx *db.RunTx) error {
-		all, err := tx.Mounts()
-		for _, m := range all {
-			mounted[m.Layer] = m.Count > 0
+	for _, home := range s.homes() {
+		err := home.run.View(ctx, func(tx *db.RunTx) error {
+			all, err := tx.Mounts()
+			for _, m := range all {
+				mounted[m.Layer] = m.Count > 0
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
-		return err
-	})
+	}
+	return mounted, nil
 }
 
 // collectObject deletes an image or a layer, unless it has come into use again.

@@ -33,7 +33,9 @@ type ImageSpec struct {
 }
 
 // CreateImage makes an image. If there is one with the ID of the spec whose record
-// is damaged, that is replaced, and keeps its names and data items.
+// is damaged, that is replaced, and keeps its names and data items. One of an
+// additional store that has the ID is hidden by the new one, which has nothing of
+// it, see AddImage.
 func (tx *Tx) CreateImage(spec ImageSpec) (*model.Image, error) {
 	if spec.ID == "" {
 		spec.ID = model.NewImageID()
@@ -119,7 +121,7 @@ func (tx *ReadTx) LayersOnlyOf(id model.ImageID) ([]model.LayerID, error) {
 	if len(users) > 0 {
 		return nil, model.OnObject(model.KindImage, id, fmt.Errorf("%w: %v", model.ErrImageUsedByContainer, users))
 	}
-	if err := tx.unleased(id); err != nil {
+	if err := errors.Join(tx.unleased(id), tx.db.unheld(id)); err != nil {
 		return nil, err
 	}
 	doomed, err := tx.mappedOnlyOf(image)
@@ -187,13 +189,26 @@ func (tx *ReadTx) neededWithout(layer model.LayerID, image model.ImageID, doomed
 	if err != nil || slices.ContainsFunc(children, func(child model.LayerID) bool { return !slices.Contains(doomed, child) }) {
 		return true, err
 	}
-	lease, err := tx.leaseOn(layer)
-	return lease != nil, err
+	if lease, err := tx.leaseOn(layer); err != nil || lease != nil {
+		return true, err
+	}
+	hold, err := tx.db.heldBy(layer)
+	return hold != nil, err
 }
 
-// CreateImage is Tx.CreateImage in a transaction of its own.
-func (s *Store) CreateImage(ctx context.Context, spec ImageSpec) (*model.Image, error) {
-	return update(ctx, s, func(tx *Tx) (*model.Image, error) { return tx.CreateImage(spec) })
+// CreateImage is Tx.CreateImage in a transaction of its own. If there is an image
+// with that ID in an additional store, the new one begins as a copy of it, see
+// Tx.AddImage.
+func (s *Store) CreateImage(ctx context.Context, spec ImageSpec) (image *model.Image, err error) {
+	staged, err := s.pullUp(ctx, spec.ID)
+	if err != nil {
+		return nil, err
+	}
+	if staged == nil {
+		return update(ctx, s, func(tx *Tx) (*model.Image, error) { return tx.CreateImage(spec) })
+	}
+	defer func() { discardAfter(ctx, staged, &err) }()
+	return update(ctx, s, func(tx *Tx) (*model.Image, error) { return tx.AddImage(staged, spec) })
 }
 
 // DeleteImage is Tx.DeleteImage in a transaction of its own.

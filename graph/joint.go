@@ -52,6 +52,7 @@ type place struct {
 	// home has the directories with the content of what is recorded here.
 	home *Store
 	role role
+	uuid string // of the database
 	db   *db.ReadTx
 	tx   *db.Tx // nil if nothing can be changed here
 }

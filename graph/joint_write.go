@@ -38,15 +38,6 @@ func (j *joint) at(role role) *place {
 	return j.main
 }
 
-// placeForLayer returns where a new layer belongs: one that is written to stays
-// in the graph root.
-func (j *jointTx) placeForLayer(l *model.Layer) *place {
-	if l.Writable {
-		return j.main
-	}
-	return j.at(roleImages)
-}
-
 // free returns an error if an object that is to be created in a place has an ID or
 // a name that another place of the store has. An image may have the ID of one that
 // is only read: it takes its place.
@@ -214,10 +205,3 @@ func (j *jointTx) SetMetadata(id model.ID, text string) error {
 	}
 	return p.tx.SetMetadata(id.Kind(), id.String(), text)
 }
-
-// refer notes that something in a place refers to objects, as far as these are in
-// another one.
-func (j *jointTx) refer(from *place, ids ...model.ID) error { return nil }
-
-// unrefer notes that something in a place does not refer to objects any more.
-func (j *jointTx) unrefer(from *place, ids ...model.ID) error { return nil }

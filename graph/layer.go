@@ -191,7 +191,7 @@ func (tx *Tx) layerUsed(id model.LayerID) error {
 			return fmt.Errorf("layer %s used by image %s: %w", id, user, model.ErrLayerUsedByImage)
 		}
 	}
-	return nil
+	return tx.db.unheld(id)
 }
 
 // deleteLayer deletes a layer whoever uses it or has leased it.

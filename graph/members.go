@@ -44,14 +44,14 @@ func (s *Store) viewRest(ctx context.Context, rest []member, places []*place, fn
 	}
 	m := rest[0]
 	return m.db.View(ctx, func(tx *db.ReadTx) error {
-		return s.viewRest(ctx, rest[1:], append(places, &place{home: m.home, role: m.role, db: tx}), fn)
+		return s.viewRest(ctx, rest[1:], append(places, &place{home: m.home, role: m.role, uuid: m.home.info.UUID, db: tx}), fn)
 	})
 }
 
 // updateJoint runs fn with all databases and commits what it did.
 func (s *Store) updateJoint(ctx context.Context, fn func(*jointTx) error) error {
 	return s.db.Update(ctx, func(tx *db.Tx) error {
-		places := []*place{{home: s, role: roleMain, db: &tx.ReadTx, tx: tx}}
+		places := []*place{{home: s, role: roleMain, uuid: s.info.UUID, db: &tx.ReadTx, tx: tx}}
 		return s.viewRest(ctx, s.members()[1:], places, func(places []*place) error { return fn(&jointTx{join(places)}) })
 	})
 }

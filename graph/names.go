@@ -30,19 +30,22 @@ func (tx *Tx) SetMetadata(id model.ID, text string) error {
 	return tx.db.SetMetadata(id, text)
 }
 
-// SetNames is Tx.SetNames in a transaction of its own.
+// SetNames is Tx.SetNames in a transaction of its own. An image of an additional
+// store is copied first, see StageImage.
 func (s *Store) SetNames(ctx context.Context, id model.ID, names ...string) ([]string, error) {
-	return update(ctx, s, func(tx *Tx) ([]string, error) { return tx.SetNames(id, names...) })
+	return withCopy(ctx, s, id, func(tx *Tx) ([]string, error) { return tx.SetNames(id, names...) })
 }
 
-// AddNames is Tx.AddNames in a transaction of its own.
+// AddNames is Tx.AddNames in a transaction of its own. An image of an additional
+// store is copied first, see StageImage.
 func (s *Store) AddNames(ctx context.Context, id model.ID, names ...string) ([]string, error) {
-	return update(ctx, s, func(tx *Tx) ([]string, error) { return tx.AddNames(id, names...) })
+	return withCopy(ctx, s, id, func(tx *Tx) ([]string, error) { return tx.AddNames(id, names...) })
 }
 
-// RemoveNames is Tx.RemoveNames in a transaction of its own.
+// RemoveNames is Tx.RemoveNames in a transaction of its own. An image of an additional
+// store is copied first, see StageImage.
 func (s *Store) RemoveNames(ctx context.Context, id model.ID, names ...string) ([]string, error) {
-	return update(ctx, s, func(tx *Tx) ([]string, error) { return tx.RemoveNames(id, names...) })
+	return withCopy(ctx, s, id, func(tx *Tx) ([]string, error) { return tx.RemoveNames(id, names...) })
 }
 
 // SetMetadata is Tx.SetMetadata in a transaction of its own.

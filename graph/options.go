@@ -119,6 +119,17 @@ func (o *Options) completeOthers() (err error) {
 		if dir, err = filepath.Abs(dir); err != nil {
 			return err
 		}
+		if !slices.Contains(others, dir) {
+			others = append(others, dir)
+		}
+	}
+	o.AdditionalStores = others
+	return checkDirs(others)
+}
+
+// checkDirs returns an error unless all paths are those of directories.
+func checkDirs(dirs []string) error {
+	for _, dir := range dirs {
 		info, err := os.Stat(dir)
 		if err == nil && !info.IsDir() {
 			err = fmt.Errorf("%s: %w", dir, unix.ENOTDIR)
@@ -126,10 +137,6 @@ func (o *Options) completeOthers() (err error) {
 		if err != nil {
 			return fmt.Errorf("additional store: %w: %w", model.ErrInvalid, err)
 		}
-		if !slices.Contains(others, dir) {
-			others = append(others, dir)
-		}
 	}
-	o.AdditionalStores = others
 	return nil
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/graph/content"
+	"github.com/csdb/csdb/internal/flock"
 	"github.com/csdb/csdb/model"
 )
 
@@ -42,8 +44,13 @@ func (s *Store) openOthers(ctx context.Context) error {
 	if err := s.openImageStore(ctx); err != nil {
 		return fmt.Errorf("image store %s: %w", s.options.ImageStore, err)
 	}
-	for _, root := range s.options.AdditionalStores {
-		if root == s.options.Root || root == s.options.ImageStore {
+	roots, err := s.additionalRoots()
+	if err != nil {
+		return err
+	}
+	for _, root := range roots {
+		opened := slices.ContainsFunc(s.additional, func(other *Store) bool { return other.options.Root == root })
+		if opened || root == s.options.Root || root == s.options.ImageStore {
 			continue
 		}
 		other, err := s.openAdditional(ctx, root)
@@ -62,40 +69,75 @@ func (s *Store) openOthers(ctx context.Context) error {
 	return nil
 }
 
+// additionalRoots returns the graph roots of the additional stores, those that
+// options of the driver name after the others.
+func (s *Store) additionalRoots() ([]string, error) {
+	entry, ok := s.options.Drivers.Find(s.info.Driver)
+	if !ok {
+		return s.options.AdditionalStores, nil // it could not be opened but for reading
+	}
+	roots, _, err := entry.ImageStores(s.options.DriverOptions)
+	if err == nil {
+		err = checkDirs(roots)
+	}
+	return slices.Concat(s.options.AdditionalStores, roots), err
+}
+
 // errOtherDriver is the error for a store that cannot be used together with
 // another one.
 var errOtherDriver = fmt.Errorf("%w: it was made with another driver", model.ErrInvalid)
 
 // openAdditional opens a store that is only read. It has no driver of its own, for
 // nothing may be made in its directories: that of s can show its layers.
-func (s *Store) openAdditional(ctx context.Context, root string) (other *Store, err error) {
-	other = &Store{
-		options: s.options, owner: s, lasting: s.lasting,
+func (s *Store) openAdditional(ctx context.Context, root string) (*Store, error) {
+	other := &Store{
+		options: s.options, owner: s, lasting: s.lasting, boot: s.boot,
 		driver: s.driver, run: s.run, keys: s.keys, staged: make(map[*claim]bool),
 	}
 	other.options.Root, other.options.ReadOnly = root, true
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, other.Close())
-		}
-	}()
-	if other.db, err = db.Open(ctx, root, db.Options{ReadOnly: true, Now: s.options.Now, Log: s.options.Log}); err != nil {
-		return nil, err
+	if err := other.openToRead(ctx); err != nil {
+		return nil, errors.Join(err, other.Close())
 	}
-	if err := other.readInfo(ctx); err != nil {
-		return nil, err
-	}
-	if other.info.Driver != s.info.Driver {
-		return nil, fmt.Errorf("%w: %s and not %s", errOtherDriver, other.info.Driver, s.info.Driver)
-	}
-	other.files, err = content.Open(root)
-	return other, err
+	return other, nil
 }
 
-// openImageStore opens the store for images, if there is to be one.
+// openToRead opens the database and the content files.
+func (s *Store) openToRead(ctx context.Context) (err error) {
+	s.db, err = db.Open(ctx, s.options.Root, db.Options{ReadOnly: true, Now: s.options.Now, Log: s.options.Log})
+	if err != nil {
+		return err
+	}
+	if err := s.readInfo(ctx); err != nil {
+		return err
+	}
+	if s.info.Driver != s.owner.info.Driver {
+		return fmt.Errorf("%w: %s and not %s", errOtherDriver, s.info.Driver, s.owner.info.Driver)
+	}
+	s.files, err = content.Open(s.options.Root)
+	return err
+}
+
+// openImageStore opens the store for images, if there is to be one. It is a store
+// like any other, but that it may have layers on top of those in the graph root.
 func (s *Store) openImageStore(ctx context.Context) error {
-	if s.options.ImageStore == "" {
+	root := s.options.ImageStore
+	if root == "" {
 		return nil
 	}
-	return model.ErrUnsupported
+	if s.options.ReadOnly {
+		other, err := s.openAdditional(ctx, root)
+		if err == nil {
+			s.additional = append(s.additional, other)
+		}
+		return err
+	}
+	if onlyReadable(root) {
+		return fmt.Errorf("%w: its file system cannot be written to", model.ErrStoreIsReadOnly)
+	}
+	s.images = &Store{
+		options: s.options, owner: s, lasting: s.lasting,
+		keys: flock.NewKeys(filepath.Join(root, keysName)), staged: make(map[*claim]bool),
+	}
+	s.images.options.Root, s.images.options.Driver = root, s.info.Driver
+	return s.images.open(ctx)
 }

@@ -28,6 +28,8 @@ type place struct {
 	tampered bool
 	// altered says that the test has changed layers that it made from diffs.
 	altered bool
+	// with changes the options with which the store is opened each time.
+	with func(*graph.Options)
 }
 
 // eachDriver runs a test for each driver.
@@ -88,6 +90,9 @@ func (p *place) open(t testing.TB, change ...func(*graph.Options)) *graph.Store 
 // options returns what the store is opened with.
 func (p *place) options(t testing.TB, change ...func(*graph.Options)) graph.Options {
 	options := graph.Options{Root: p.root, RunRoot: p.run, Driver: p.driver, Log: strictLog(t)}
+	if p.with != nil {
+		p.with(&options)
+	}
 	for _, f := range change {
 		f(&options)
 	}
@@ -194,6 +199,7 @@ type item struct {
 	id  model.ID
 	key string
 	at  string // path of the content file
+	own bool   // the object is in no additional store
 }
 
 // inventory lists the layers and data items of a store.
@@ -203,6 +209,17 @@ func inventory(t testing.TB, s *graph.Store) (layers []*model.Layer, items []ite
 		if layers, err = tx.Layers(); err != nil {
 			return err
 		}
+		own := make(map[model.ID]bool)
+		for _, l := range layers {
+			own[l.ID] = !l.ReadOnly
+		}
+		images, err := tx.Images()
+		if err != nil {
+			return err
+		}
+		for _, i := range images {
+			own[i.ID] = !i.ReadOnly
+		}
 		ids, err := allIDs(tx)
 		for _, id := range ids {
 			data, err := tx.Data(id)
@@ -210,7 +227,7 @@ func inventory(t testing.TB, s *graph.Store) (layers []*model.Layer, items []ite
 				return err
 			}
 			for _, d := range data {
-				items = append(items, item{id, d.Key, d.Content.Path})
+				items = append(items, item{id, d.Key, d.Content.Path, own[id]})
 			}
 		}
 		return err
@@ -267,6 +284,9 @@ func (p *place) examineFiles(t testing.TB, s *graph.Store) {
 	layers, items := inventory(t, s)
 	made := make(map[string]bool)
 	for _, l := range layers {
+		if l.ReadOnly {
+			continue
+		}
 		if l.Made {
 			made[l.DriverDir()] = true
 		}
@@ -275,7 +295,9 @@ func (p *place) examineFiles(t testing.TB, s *graph.Store) {
 		}
 	}
 	for _, item := range items {
-		want[item.at] = true
+		if item.own || item.id.Kind() == model.KindContainer {
+			want[item.at] = true
+		}
 	}
 	for _, name := range filesIn(t, p.root, p.driver) {
 		if strings.Contains(name, "/userdata/") {

@@ -15,7 +15,7 @@ import (
 )
 
 // Recovered is what Recover found and removed. The paths are relative to the
-// root of the store.
+// root of the store, but whole in an image store.
 type Recovered struct {
 	Trash  []string // what was to be removed after a deletion
 	Staged []string // what a process had begun when it died
@@ -34,11 +34,25 @@ func (s *Store) Recover(ctx context.Context) (_ *Recovered, err error) {
 	if err := s.writable(); err != nil {
 		return nil, err
 	}
-	r := &recovery{removed: func(string) {}}
-	for _, home := range s.owner.homes() {
+	all := &Recovered{}
+	for _, home := range s.homes() {
+		r := &recovery{removed: func(string) {}}
 		err = errors.Join(err, home.recover(ctx, r))
+		all.add(home, &r.Recovered)
 	}
-	return &r.Recovered, err
+	return all, err
+}
+
+// add adds what was found and removed in the directories of a store.
+func (r *Recovered) add(home *Store, more *Recovered) {
+	for _, paths := range []struct {
+		to   *[]string
+		more []string
+	}{{&r.Trash, more.Trash}, {&r.Staged, more.Staged}, {&r.Strays, more.Strays}, {&r.Busy, more.Busy}} {
+		for _, path := range paths.more {
+			*paths.to = append(*paths.to, home.called(path))
+		}
+	}
 }
 
 // recovery is one that is under way.

@@ -27,6 +27,7 @@ const keysName = "csdb.locks"
 type Store struct {
 	options Options
 	info    db.Info
+	boot    string // ID of the boot of the machine
 	db      *db.DB
 	run     *db.Run // nil if read-only
 	files   *content.Files
@@ -99,6 +100,9 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.readInfo(ctx); err != nil {
 		return err
 	}
+	if s.boot, err = db.BootID(); err != nil {
+		return err
+	}
 	if s.files, err = content.Open(s.options.Root); err != nil || s.options.ReadOnly {
 		return err
 	}
@@ -156,6 +160,7 @@ func (s *Store) driverSpec(name string) drivers.Spec {
 	return drivers.Spec{
 		Root: s.options.Root, RunRoot: s.options.RunRoot,
 		Name: name, Priority: s.options.DriverPriority, Options: s.options.DriverOptions,
+		Others: s.otherRoots(),
 	}
 }
 

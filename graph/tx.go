@@ -56,10 +56,7 @@ type ReadBucket = db.ReadBucket
 // model.ErrNested.
 func (s *Store) View(ctx context.Context, fn func(*ReadTx) error) error {
 	s = s.owner
-	for _, home := range s.homes() {
-		view := home.views.begin()
-		defer func() { home.reapLate(ctx, home.views.end(view)) }()
-	}
+	defer s.beginView()(ctx)
 	return s.viewJoint(ctx, func(j *joint) error {
 		return fn(&ReadTx{db: j, store: s, leased: s.leasedOf(ctx, s.options.Now)})
 	})

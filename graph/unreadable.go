@@ -85,7 +85,7 @@ func (tx *Tx) deleteUnreadableImage(id model.ImageID, supposed error) error {
 		err = model.OnObject(model.KindImage, id, fmt.Errorf("%w: %v", model.ErrImageUsedByContainer, users))
 	}
 	if err == nil {
-		err = tx.unleased(id)
+		err = errors.Join(tx.unleased(id), tx.db.unheld(id))
 	}
 	if err != nil {
 		return err

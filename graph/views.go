@@ -66,6 +66,21 @@ func (v *views) hold(entries []db.Trash) (now []db.Trash) {
 	return now
 }
 
+// beginView notes for all content of the store that a view begins. The function
+// that it returns ends that.
+func (s *Store) beginView() (end func(context.Context)) {
+	homes := s.homes()
+	numbers := make([]uint64, len(homes))
+	for i, home := range homes {
+		numbers[i] = home.views.begin()
+	}
+	return func(ctx context.Context) {
+		for i, home := range homes {
+			home.reapLate(ctx, home.views.end(numbers[i]))
+		}
+	}
+}
+
 // reapLate removes content files that waited for a view.
 func (s *Store) reapLate(ctx context.Context, files []db.Trash) {
 	if len(files) > 0 {

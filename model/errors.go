@@ -56,6 +56,7 @@ var (
 	ErrImageUsedByContainer  = situation(ErrInUse, "image is in use by a container")
 	ErrLayerMounted          = situation(ErrInUse, "layer is mounted")
 	ErrLeased                = situation(ErrInUse, "it is leased")
+	ErrHeld                  = situation(ErrInUse, "another store needs it")
 	ErrLayerNotMounted       = situation(ErrInvalid, "layer is not mounted")
 	ErrParentIsContainer     = situation(ErrInvalid, "would-be parent layer is a container")
 	ErrDataKeyInvalid        = situation(ErrInvalid, "not a valid name for a big data item")
