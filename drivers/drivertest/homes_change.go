@@ -81,6 +81,8 @@ func (s suite) TestOwnHomeComesFirst(t *testing.T) {
 	ours.write("layer", "file", "ours")
 	theirs.create("layer", "")
 	theirs.write("layer", "file", "theirs")
+	theirs.create("foreign", "layer")
+	theirs.write("foreign", "new", "of foreign")
 	before := testutil.Snapshot(t, theirs.config.Home)
 	ours.create("child", "layer")
 	for _, id := range []string{"layer", "child"} {
@@ -90,6 +92,11 @@ func (s suite) TestOwnHomeComesFirst(t *testing.T) {
 	}
 	if got := ours.changes("child", "layer"); len(got) > 0 {
 		t.Errorf("changes of child are %v", got)
+	}
+	// The layer below this one is another one of that name.
+	want := []model.Change{{Path: "/file", Kind: model.ChangeModify}, {Path: "/new", Kind: model.ChangeAdd}}
+	if diff := cmp.Diff(want, ours.changes("foreign", "layer")); diff != "" {
+		t.Errorf("changes of a layer in the other home (-want +got):\n%s", diff)
 	}
 	ours.remove("child")
 	ours.remove("layer")

@@ -78,7 +78,7 @@ func (d *Driver) inherit(ctx context.Context, parent string, layer *plan) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
-	content, err := dir.Sub(contentDir)
+	content, err := d.openPart(dir, contentDir)
 	if err != nil {
 		return err
 	}

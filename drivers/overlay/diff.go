@@ -113,7 +113,7 @@ func (d *Driver) onContents(ctx context.Context, id string, f func(own string, b
 		return err
 	}
 	defer func() { err = errors.Join(err, layer.Close()) }()
-	own, err := layer.Sub(contentDir)
+	own, err := d.openPart(layer, contentDir)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,8 @@ func rootless(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, driver.Close(ctx)) }()
-	for _, step := range []func(context.Context, drivers.Driver) error{makeRootless, copyRootless, compareRootless, removeRootless} {
+	besides := func(ctx context.Context, _ drivers.Driver) error { return otherHomeRootless(ctx, args[0]) }
+	for _, step := range []func(context.Context, drivers.Driver) error{makeRootless, copyRootless, compareRootless, besides, removeRootless} {
 		if err := step(ctx, driver); err != nil {
 			return err
 		}

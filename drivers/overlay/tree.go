@@ -17,9 +17,9 @@ func (d *Driver) Tree(_ context.Context, id string) (_ *beneath.Dir, err error) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, layer.Close()) }()
-	content, err := layer.Sub(contentDir)
+	content, err := d.openPart(layer, contentDir)
 	if err != nil {
 		return nil, err
 	}
-	return content.Dir, nil
+	return content.Dir.Dir, nil
 }
