@@ -16,11 +16,15 @@
 //	err = driver.Create(ctx, "top", "base", drivers.CreateOptions{Writable: true})
 //	path, err := driver.Mount(ctx, "top", drivers.MountOptions{})
 //
+// A driver finds the ancestors of its layers in the homes of other stores too,
+// which it never writes to (Spec.Others). Of two stores each can be such a one
+// for the other.
+//
 // # Writing a driver
 //
 // A driver is a folder below this one and a line in drivers/builtin. It
 // implements Driver; what it can do better than by mounting and walking, it
 // says by implementing Applier, DiffDriver, Viewer, ContentDriver,
-// MetadataDriver, ParentCopier and Replacer too. ParseOptions and LayerDirs do
-// what every driver needs. Run drivertest.Run to see whether it keeps the contract.
+// MetadataDriver, ParentCopier and Replacer too. ParseOptions, LayerDirs and
+// Homes do what every driver needs. Run drivertest.Run to see whether it keeps the contract.
 package drivers

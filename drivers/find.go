@@ -18,6 +18,9 @@ type FoundLayer struct {
 	// Parent is the driver's name for its parent, "" if it has none, or if the
 	// driver gives each layer a copy of its parent and does not note which.
 	Parent string
+	// ParentHome is the home of another store that has the parent, "" if it is
+	// in the same home as the layer.
+	ParentHome string
 	// Problem says why the layer cannot be used as it is, "" if it can.
 	Problem string
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"iter"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/csdb/csdb/drivers/internal/at"
@@ -26,8 +25,8 @@ type Homes struct {
 }
 
 // NewHomes returns the driver's own directory of layers, which stays the
-// caller's to close, together with those that others has in homes of other
-// stores. The path of its own among them, and repeated ones, do not count.
+// caller's to close, together with those at the paths others in homes of other
+// stores.
 func NewHomes(own *LayerDirs, others []string) (*Homes, error) {
 	homes := &Homes{own: own}
 	for _, other := range others {
@@ -35,11 +34,29 @@ func NewHomes(own *LayerDirs, others []string) (*Homes, error) {
 		if err != nil {
 			return nil, err
 		}
-		if path != own.Path(".") && !slices.Contains(homes.others, path) {
-			homes.others = append(homes.others, path)
-		}
+		homes.others = append(homes.others, path)
 	}
 	return homes, nil
+}
+
+// OpenOthers opens those of the directories of layers in homes of other stores
+// that exist, for an Inspector. missing tells that some do not.
+func OpenOthers(others []string) (opened []*LayerDirs, missing bool, err error) {
+	for _, path := range others {
+		dirs, err := OpenLayerDirs(path)
+		switch {
+		case err == nil:
+			opened = append(opened, dirs)
+		case errors.Is(err, fs.ErrNotExist):
+			missing = true
+		default:
+			for _, dirs := range opened {
+				err = errors.Join(err, dirs.Close())
+			}
+			return nil, false, fmt.Errorf("home of another store: %w", err)
+		}
+	}
+	return opened, missing, nil
 }
 
 // Exists tells whether one of the homes has the layer.

@@ -15,6 +15,9 @@ import (
 // Leftovers is told that they belong to somebody. Content may be called at any
 // time, by several goroutines at once.
 //
+// Homes of other stores are looked at for the sake of layers that lie on theirs:
+// the content of those is found, and faults in them are not reported.
+//
 // That of a driver which copies parents is a ParentCopier too.
 type Inspector interface {
 	// Layer looks at what belongs to the layer with the given directory. An
@@ -55,9 +58,11 @@ type Namer interface {
 type InspectedLayer struct {
 	// Dir is the driver's name for the layer.
 	Dir string
-	// Below are the names of its ancestors, the nearest first.
+	// Below are the names of its ancestors, the nearest first. Each is in the
+	// home or in one of those of other stores that are known.
 	Below []string
-	// Cut tells that Below ends early: it is not known what lies further down.
+	// Cut tells that Below ends early: it is not known what lies further down,
+	// or that is in a store whose home is not known.
 	Cut bool
 }
 

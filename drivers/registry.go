@@ -29,7 +29,12 @@ type Entry struct {
 	// Inspect opens the home at a path to look at it as files, whether the
 	// driver works here or not. FaultKinds describes what can be found there
 	// beyond what layers of every driver can have.
-	Inspect    func(ctx context.Context, home string) (Inspector, error)
+	//
+	// others are the homes of other stores in which ancestors may be, as in
+	// Config.Others. nil means that it is not known whether there are any. As
+	// long as one does not exist, or they are not known, a reference that leads
+	// to none of the homes at hand is not taken for damage.
+	Inspect    func(ctx context.Context, home string, others []string) (Inspector, error)
 	FaultKinds func() []FaultKind
 }
 

@@ -111,7 +111,7 @@ func newMeasurer(ctx context.Context, store *graph.Store) (at *measurer, err err
 	if at.files, err = content.Open(at.root); err != nil {
 		return nil, err
 	}
-	at.home, err = entry.Inspect(ctx, filepath.Join(at.root, at.driver))
+	at.home, err = entry.Inspect(ctx, filepath.Join(at.root, at.driver), nil)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(err, at.files.Close())
 	}

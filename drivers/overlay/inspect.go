@@ -59,67 +59,30 @@ func FaultKinds() []drivers.FaultKind {
 
 // inspector implements drivers.Inspector.
 type inspector struct {
-	layers *drivers.LayerDirs
-	// links is linkDir, nil if there is none.
-	links *at.Dir
-	// targets has the layers that the short names in linkDir lead to, and names
-	// the first short name of each of those layers.
-	targets map[link]string
-	names   map[string]link
+	*inspectedHome
+
+	// others are the homes of other stores that are at hand; complete tells that
+	// these are all.
+	others   []*inspectedHome
+	complete bool
 	// claimed are short names that should lead to a layer, and do not.
 	claimed map[link]bool
 }
 
 // Inspect opens the home at a path for inspection.
-func Inspect(ctx context.Context, home string) (_ drivers.Inspector, err error) {
-	i := &inspector{targets: make(map[link]string), names: make(map[string]link), claimed: make(map[link]bool)}
-	if i.layers, err = drivers.OpenLayerDirs(home); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, i.Close())
-		}
-	}()
-	if there, err := i.layers.IsDir(linkDir); err != nil || !there {
-		return i, err
-	}
-	if i.links, err = i.layers.Sub(linkDir); err != nil {
-		return nil, err
-	}
-	entries, err := i.links.Entries()
+func Inspect(ctx context.Context, home string, others []string) (_ drivers.Inspector, err error) {
+	layers, err := drivers.OpenLayerDirs(home)
 	if err != nil {
 		return nil, err
 	}
-	for _, entry := range entries {
-		if err := context.Cause(ctx); err != nil {
-			return nil, err
-		}
-		if err := i.noteTarget(entry); err != nil {
-			return nil, err
-		}
+	i := &inspector{claimed: make(map[link]bool)}
+	if i.inspectedHome, err = inspectHome(ctx, layers); err != nil {
+		return nil, err
+	}
+	if err := i.openOthers(ctx, others); err != nil {
+		return nil, errors.Join(err, i.Close())
 	}
 	return i, nil
-}
-
-// noteTarget notes where a short name leads to, if it is one.
-func (i *inspector) noteTarget(entry fs.DirEntry) error {
-	name, err := parseLink(entry.Name())
-	if err != nil {
-		return nil //nolint:nilerr // Leftovers lists it.
-	}
-	id, err := readTarget(i.links, name)
-	if err != nil {
-		if errors.Is(err, model.ErrCorrupt) {
-			err = nil // the same
-		}
-		return err
-	}
-	i.targets[name] = id
-	if _, named := i.names[id]; !named {
-		i.names[id] = name
-	}
-	return nil
 }
 
 // Path implements drivers.Inspector.
@@ -142,16 +105,16 @@ func (i *inspector) Aliases(dir string) (paths []string) {
 
 // Close implements drivers.Inspector.
 func (i *inspector) Close() error {
-	err := i.layers.Close()
-	if i.links != nil {
-		err = errors.Join(err, i.links.Close())
+	err := i.close()
+	for _, other := range i.others {
+		err = errors.Join(err, other.close())
 	}
 	return err
 }
 
 // Layer compares the directory of a layer, its short name and what it says
 // about its ancestors with what they should be.
-func (i *inspector) Layer(_ context.Context, layer drivers.InspectedLayer) (faults []drivers.Fault, err error) {
+func (i *inspector) Layer(ctx context.Context, layer drivers.InspectedLayer) (faults []drivers.Fault, err error) {
 	dir, fault, err := i.layers.Inspect(layer.Dir)
 	if err != nil {
 		return nil, err
@@ -163,8 +126,11 @@ func (i *inspector) Layer(_ context.Context, layer drivers.InspectedLayer) (faul
 	if faults, err = i.lookAtNames(dir, layer); err != nil {
 		return faults, err
 	}
+	lookAtLower := func(dir *at.Dir, layer drivers.InspectedLayer) (*drivers.Fault, error) {
+		return i.lookAtLower(ctx, dir, layer)
+	}
 	for _, look := range []func(*at.Dir, drivers.InspectedLayer) (*drivers.Fault, error){
-		lookAtContent, i.lookAtLower, lookAtPart(workDir), lookAtPart(mergedDir),
+		lookAtContent, lookAtLower, lookAtPart(workDir), lookAtPart(mergedDir),
 	} {
 		fault, err := look(dir, layer)
 		if err != nil {

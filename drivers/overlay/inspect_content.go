@@ -18,7 +18,7 @@ import (
 // Content gives access to what the layer itself has and, for files that are not
 // among that, to its ancestors as far as they are there.
 func (i *inspector) Content(ctx context.Context, layer drivers.InspectedLayer) (tree drivers.Content, err error) {
-	own, err := i.openContents(nil, layer.Dir)
+	own, err := openContents(nil, i.layers, layer.Dir)
 	defer func() { err = errors.Join(err, closeDirs(own)) }()
 	if err != nil {
 		return nil, err
@@ -63,7 +63,11 @@ func (i *inspector) onBelow(ctx context.Context, layer drivers.InspectedLayer, f
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		if dirs, err = i.openContents(dirs, below); err != nil && !isMissing(err) {
+		home, err := i.homeOf(below)
+		if err != nil {
+			return err
+		}
+		if dirs, err = openContents(dirs, home.layers, below); err != nil && !isMissing(err) {
 			return err
 		}
 	}
@@ -88,8 +92,8 @@ func procPaths(dirs []*at.Dir) []string {
 // openContents opens the directories that make up the content of one layer, and
 // adds them to others: diff, and diff1, diff2 and so on, which it had before its
 // owners were changed.
-func (i *inspector) openContents(dirs []*at.Dir, name string) ([]*at.Dir, error) {
-	layer, err := i.layers.Sub(name)
+func openContents(dirs []*at.Dir, home *drivers.LayerDirs, name string) ([]*at.Dir, error) {
+	layer, err := home.Sub(name)
 	if err != nil {
 		return dirs, err
 	}

@@ -35,7 +35,7 @@ func (i *inspector) FindLayers(ctx context.Context, found func(drivers.FoundLaye
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		layer, err := i.findLayer(dir, written)
+		layer, err := i.findLayer(ctx, dir, written)
 		if err == nil {
 			err = found(layer)
 		}
@@ -47,7 +47,7 @@ func (i *inspector) FindLayers(ctx context.Context, found func(drivers.FoundLaye
 }
 
 // findLayer describes a layer by what is in its directory.
-func (i *inspector) findLayer(name string, written map[link]string) (layer drivers.FoundLayer, err error) {
+func (i *inspector) findLayer(ctx context.Context, name string, written map[link]string) (layer drivers.FoundLayer, err error) {
 	layer.Dir = name
 	dir, fault, err := i.layers.Inspect(name)
 	if err != nil {
@@ -62,12 +62,12 @@ func (i *inspector) findLayer(name string, written map[link]string) (layer drive
 		layer.Problem = "it has no content"
 		return layer, err
 	}
-	err = i.findParent(dir, &layer, written)
+	err = i.findParent(ctx, dir, &layer, written)
 	return layer, err
 }
 
 // findParent finds out which layer is the parent of another one.
-func (i *inspector) findParent(dir *at.Dir, layer *drivers.FoundLayer, written map[link]string) error {
+func (i *inspector) findParent(ctx context.Context, dir *at.Dir, layer *drivers.FoundLayer, written map[link]string) error {
 	names, err := readLower(dir)
 	if errors.Is(err, model.ErrCorrupt) {
 		layer.Problem = "its file lower is damaged"
@@ -76,12 +76,33 @@ func (i *inspector) findParent(dir *at.Dir, layer *drivers.FoundLayer, written m
 	if err != nil || len(names) == 0 {
 		return err
 	}
-	layer.Parent = written[names[0]]
-	if target := i.targets[names[0]]; layer.Parent == "" && target != "" {
-		layer.Parent = target
+	if layer.Parent = written[names[0]]; layer.Parent == "" {
+		if err := i.findLinked(ctx, names[0], layer); err != nil {
+			return err
+		}
 	}
-	if layer.Parent == "" || layer.Parent == layer.Dir {
+	if layer.Parent == "" || layer.Parent == layer.Dir && layer.ParentHome == "" {
 		layer.Problem = fmt.Sprintf("the short name %s of its parent leads to no layer", names[0])
+		if !i.complete {
+			layer.Problem += " of this home"
+		}
 	}
 	return nil
+}
+
+// findLinked finds the parent that a short name leads to by linkDir, or in the
+// home of another store. That comes after a layer in this home, and before one
+// of which only the short name is left.
+func (i *inspector) findLinked(ctx context.Context, name link, layer *drivers.FoundLayer) error {
+	layer.Parent = i.targets[name]
+	if layer.Parent != "" {
+		if there, err := i.layers.IsDir(layer.Parent); err != nil || there {
+			return err
+		}
+	}
+	id, home, err := i.foreignLayer(ctx, name)
+	if err == nil && home != nil {
+		layer.Parent, layer.ParentHome = id, home.layers.Path(".")
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -75,28 +76,16 @@ func (i *inspector) wrongLink(dir *at.Dir, id string) (faults []drivers.Fault, e
 	return append(faults, fault), err
 }
 
-// writtenLink returns the short name that is written down in the directory of a
-// layer, or "".
-func (i *inspector) writtenLink(id string) (name link, err error) {
-	dir, fault, err := i.layers.Inspect(id)
-	if err != nil || fault != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, dir.Close()) }()
-	name, err = readLink(dir)
-	if errors.Is(err, model.ErrCorrupt) {
-		return "", nil
-	}
-	return name, err
-}
-
 // lookAtLower looks whether the short names that a layer has for its ancestors
 // are theirs.
-func (i *inspector) lookAtLower(dir *at.Dir, layer drivers.InspectedLayer) (*drivers.Fault, error) {
+func (i *inspector) lookAtLower(ctx context.Context, dir *at.Dir, layer drivers.InspectedLayer) (*drivers.Fault, error) {
 	names, err := readLower(dir)
 	if err == nil {
 		right, err := i.areNamesOf(names, layer)
-		if err != nil || right {
+		if err == nil && right {
+			return i.lookFurtherDown(ctx, names[len(layer.Below):], layer)
+		}
+		if err != nil {
 			return nil, err
 		}
 	} else if !errors.Is(err, model.ErrCorrupt) {
@@ -109,21 +98,38 @@ func (i *inspector) lookAtLower(dir *at.Dir, layer drivers.InspectedLayer) (*dri
 	return fault, errors.Join(errExpected, errFound)
 }
 
+// lookFurtherDown looks whether the short names of ancestors of which nothing else
+// is known lead to layers.
+func (i *inspector) lookFurtherDown(ctx context.Context, names []link, layer drivers.InspectedLayer) (*drivers.Fault, error) {
+	lost, err := i.firstLost(ctx, names)
+	if err != nil || lost == "" {
+		return nil, err
+	}
+	return &drivers.Fault{
+		Code: faultLower, Path: layer.Dir + "/" + lowerFile,
+		Expected: "short names of layers", Found: fmt.Sprintf("%s, which leads to none in any of the homes", lost),
+	}, nil
+}
+
 // areNamesOf tells whether short names are those of the layer's ancestors.
 func (i *inspector) areNamesOf(names []link, layer drivers.InspectedLayer) (bool, error) {
 	if len(names) < len(layer.Below) || !layer.Cut && len(names) > len(layer.Below) {
 		return false, nil
 	}
 	for n, below := range layer.Below {
-		if i.targets[names[n]] == below {
-			continue
-		}
-		// What the name leads to may be wrong, which is not this layer's fault.
-		written, err := i.writtenLink(below)
+		home, err := i.homeOf(below)
 		if err != nil {
 			return false, err
 		}
-		if written == "" && i.names[below] == "" {
+		if home.targets[names[n]] == below {
+			continue
+		}
+		// What the name leads to may be wrong, which is not this layer's fault.
+		written, err := home.writtenLink(below)
+		if err != nil {
+			return false, err
+		}
+		if written == "" && home.names[below] == "" {
 			written = spareLink(below)
 		}
 		if written != names[n] {
@@ -143,11 +149,15 @@ func (i *inspector) expectLower(fault *drivers.Fault, layer drivers.InspectedLay
 	}
 	names := make([]link, 0, len(layer.Below))
 	for _, below := range layer.Below {
-		name, err := i.writtenLink(below)
+		home, err := i.homeOf(below)
 		if err != nil {
 			return err
 		}
-		if known, ok := i.names[below]; ok && i.targets[name] != below {
+		name, err := home.writtenLink(below)
+		if err != nil {
+			return err
+		}
+		if known, ok := home.names[below]; ok && home.targets[name] != below {
 			name = known
 		}
 		if name == "" {

@@ -26,7 +26,7 @@ func TestLeftoversChangeWhileTheyAreLookedFor(t *testing.T) {
 		}
 	}
 	steps(os.MkdirAll(filepath.Join(home, "l"), 0o700), os.Mkdir(filepath.Join(home, "ours"), 0o700), os.Symlink("../gone/diff", name("A")))
-	inspector, err := overlay.Inspect(t.Context(), home)
+	inspector, err := overlay.Inspect(t.Context(), home, nil)
 	steps(err)
 	defer inspector.Close()
 	steps(os.Symlink("../ours/diff", name("B")), os.Symlink("../nobodys/diff", name("C")), os.Remove(name("A")))

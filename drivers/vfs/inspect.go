@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/csdb/csdb/drivers"
+	"github.com/csdb/csdb/drivers/internal/at"
 	"github.com/csdb/csdb/internal/archive"
 	"github.com/csdb/csdb/internal/beneath"
 	"github.com/csdb/csdb/model"
@@ -17,14 +18,16 @@ import (
 type inspector struct {
 	home   *drivers.LayerDirs
 	layers *drivers.LayerDirs // nil if the home has no directory for layers
+	others []*drivers.LayerDirs
 }
 
 // FaultKinds describes what Inspect can find beyond what layers of every driver
 // can have: nothing, for a layer is one tree.
 func FaultKinds() []drivers.FaultKind { return nil }
 
-// Inspect opens the home at a path for inspection.
-func Inspect(_ context.Context, home string) (_ drivers.Inspector, err error) {
+// Inspect opens the home at a path for inspection. Those of others are of use only
+// to Restore: nothing else of a layer is ever in one.
+func Inspect(_ context.Context, home string, others []string) (_ drivers.Inspector, err error) {
 	i := &inspector{}
 	if i.home, err = drivers.OpenLayerDirs(home); err != nil {
 		return nil, err
@@ -32,6 +35,9 @@ func Inspect(_ context.Context, home string) (_ drivers.Inspector, err error) {
 	i.layers, err = drivers.OpenLayerDirs(filepath.Join(home, layersDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(err, i.home.Close())
+	}
+	if i.others, _, err = drivers.OpenOthers(inHomes(others)); err != nil {
+		return nil, errors.Join(err, i.Close())
 	}
 	return i, nil
 }
@@ -81,10 +87,7 @@ func (i *inspector) copyParent(ctx context.Context, layer drivers.InspectedLayer
 		owner, err := drivers.Root(nil, nil)
 		return errors.Join(err, os.Chown(to, owner.UID, owner.GID), os.Chmod(to, baseMode))
 	}
-	if i.layers == nil {
-		return model.Unknown(model.KindLayer, layer.Below[0])
-	}
-	parent, err := i.layers.Layer(layer.Below[0])
+	parent, err := i.open(layer.Below[0])
 	if err != nil {
 		return err
 	}
@@ -95,6 +98,20 @@ func (i *inspector) copyParent(ctx context.Context, layer drivers.InspectedLayer
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	return copyTree(ctx, parent.Dir, dir, copyOptions{lenient: os.Geteuid() != 0})
+}
+
+// open opens the tree of a layer in the first home that has it.
+func (i *inspector) open(id string) (*at.Dir, error) {
+	homes := i.others
+	if i.layers != nil {
+		homes = append([]*drivers.LayerDirs{i.layers}, homes...)
+	}
+	for _, home := range homes {
+		if dir, err := home.Layer(id); !errors.Is(err, model.ErrLayerUnknown) {
+			return dir, err
+		}
+	}
+	return nil, model.Unknown(model.KindLayer, id)
 }
 
 // Leftovers lists what is beside the directory of the layers, and in it without
@@ -130,6 +147,9 @@ func (i *inspector) Close() error {
 	err := i.home.Close()
 	if i.layers != nil {
 		err = errors.Join(err, i.layers.Close())
+	}
+	for _, other := range i.others {
+		err = errors.Join(err, other.Close())
 	}
 	return err
 }

@@ -128,7 +128,7 @@ func (s *store) openHome(ctx context.Context) error {
 	case !info.IsDir():
 		finding.Found = "something else"
 	default:
-		home, err := s.driver.Inspect(ctx, filepath.Join(s.options.Root, s.driver.Name))
+		home, err := s.driver.Inspect(ctx, filepath.Join(s.options.Root, s.driver.Name), nil)
 		if err != nil {
 			return s.unreadable(finding, err)
 		}

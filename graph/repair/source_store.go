@@ -129,7 +129,7 @@ func (s storeSource) replay(ctx context.Context, driver string, dir drivers.Insp
 	if !known || entry.Inspect == nil {
 		return nil, fmt.Errorf("store %s: %w: driver %s", s, model.ErrUnsupported, driver)
 	}
-	home, err := entry.Inspect(ctx, filepath.Join(string(s), entry.Name))
+	home, err := entry.Inspect(ctx, filepath.Join(string(s), entry.Name), nil)
 	if err != nil {
 		return nil, err
 	}

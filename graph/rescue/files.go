@@ -58,7 +58,7 @@ func (f *finder) openHome(ctx context.Context) error {
 		if entry.Name != f.report.Driver || entry.Inspect == nil {
 			continue
 		}
-		home, err := entry.Inspect(ctx, filepath.Join(f.report.Root, entry.Name))
+		home, err := entry.Inspect(ctx, filepath.Join(f.report.Root, entry.Name), nil)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
