@@ -80,7 +80,7 @@ func (p Problem) IsDerived() bool {
 	case ProblemRecord:
 		for _, in := range []string{
 			"names/", "index/", string(bucketUses) + "/", string(bucketJournal) + "/", string(bucketStore) + "/" + keyUsage,
-			string(bucketHolds) + "/", string(bucketDecided) + "/", string(bucketRuns) + "/",
+			string(bucketHolds) + "/", string(bucketRuns) + "/",
 		} {
 			if strings.HasPrefix(p.Place, in) {
 				return true

@@ -157,15 +157,15 @@ func (tx *ReadTx) idlePlace(record noted) (bool, error) {
 }
 
 // mendPlaces drops what is noted about other places and of no use, or cannot be
-// read; but a damaged note about where an object is still tells that it is
-// somewhere.
+// read. But a damaged note about where an object is still tells that it is
+// somewhere, and one about a decision that something was decided.
 func (m *mender) mendPlaces() error {
 	for _, in := range placeBuckets {
 		var wrong []string
 		err := m.eachKey(in, func(key string, value []byte) error {
 			record, err := decodePlace(in, []byte(key), value)
 			if err != nil {
-				if in != bucketElsewhere {
+				if in != bucketElsewhere && in != bucketDecided {
 					wrong = append(wrong, key)
 				}
 				return ignoreDamage(err)

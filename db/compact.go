@@ -85,6 +85,22 @@ func (db *DB) compact(ctx, wait context.Context, worthwhile func(*committed) boo
 	if !worthwhile(now) {
 		return nil
 	}
+	// What is pending must find the file as it was.
+	err = h.transact(false, func(boltTx *bolt.Tx) error {
+		tx := &ReadTx{}
+		defer tx.end()
+		if err := tx.beginStore(h, boltTx); err != nil {
+			return err
+		}
+		pending, err := tx.pending()
+		if pending != nil {
+			err = &UndecidedError{Path: h.path, Prepared: *pending, Err: errPending}
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	// What is damaged might get lost in a copy.
 	report, err := CheckFile(ctx, db.file.path)
 	if err != nil {

@@ -1,12 +1,14 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -62,6 +64,16 @@ type DB struct {
 	file    *file
 	options Options
 	auto    autoCompact
+	// uuid is that of the store, and identity tells its root from all others. Both
+	// are set when the database is opened.
+	uuid     string
+	identity identity
+	// boot is the ID of the boot of the machine with which a volatile database
+	// vanishes, "" for all others.
+	boot string
+	// warned is the last transaction about whose unknown outcome the log has a
+	// warning.
+	warned atomic.Pointer[string]
 }
 
 // Open opens the database in the directory root. It returns an error that
@@ -159,6 +171,10 @@ func (db *DB) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	db.uuid = info.UUID
+	if db.identity, err = identityOf(filepath.Dir(db.file.path)); err != nil {
+		return err
+	}
 	marked, err := readMarker(db.file.path)
 	switch {
 	case err != nil && !errors.Is(err, model.ErrCorrupt):
@@ -184,8 +200,31 @@ func (db *DB) Path() string { return db.file.path }
 // View runs fn in a transaction that only reads. It sees one consistent state,
 // and nobody waits for it longer than it takes. fn must not begin another
 // transaction; that fails with model.ErrNested.
+//
+// If a transaction over several databases was interrupted, View first finds out
+// what has become of it, see UpdateAll. If it cannot, it sees the state before.
 func (db *DB) View(ctx context.Context, fn func(*ReadTx) error) error {
-	return db.file.view(ctx, func(h *handle, boltTx *bolt.Tx) error {
+	blind := !db.canSettle()
+	for {
+		pending, err := db.view(ctx, blind, fn)
+		if pending == nil {
+			return err
+		}
+		if err := db.settle(ctx, pending, nil); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			db.warn(pending, err)
+			blind = true
+		}
+	}
+}
+
+// view is View in the state that there is. Unless it is blind to that, it returns
+// the transaction over several databases whose outcome has to be found out first,
+// if there is one.
+func (db *DB) view(ctx context.Context, blind bool, fn func(*ReadTx) error) (pending *Prepared, err error) {
+	err = db.file.view(ctx, func(h *handle, boltTx *bolt.Tx) error {
 		tx := &ReadTx{}
 		defer tx.end()
 		if err := tx.beginStore(h, boltTx); err != nil {
@@ -194,8 +233,14 @@ func (db *DB) View(ctx context.Context, fn func(*ReadTx) error) error {
 		if err := tx.checkSchema(); err != nil {
 			return err
 		}
+		if !blind {
+			if pending, err = tx.pending(); err != nil || pending != nil {
+				return err
+			}
+		}
 		return fn(tx)
 	})
+	return pending, err
 }
 
 // Update runs fn in a transaction that may write, and commits it if fn returns
@@ -204,15 +249,36 @@ func (db *DB) View(ctx context.Context, fn func(*ReadTx) error) error {
 // the commit itself failed and the outcome has to be looked up; all others mean
 // that nothing has changed.
 //
+// If a transaction over several databases was interrupted, and nothing tells what
+// has become of it, the error is an *UndecidedError.
+//
 // If a commit leaves most of the file free, Update then makes the file smaller,
 // see Options.NoAutoCompact.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
-	if db.options.ReadOnly {
-		return fmt.Errorf("database %s: %w", db.file.path, model.ErrStoreIsReadOnly)
+	for {
+		pending, err := db.updateStore(ctx, false, fn)
+		if pending == nil {
+			return err
+		}
+		if err := db.settle(ctx, pending, nil); err != nil {
+			return err
+		}
 	}
-	done, err := db.update(ctx, func(tx *Tx) error {
+}
+
+// updateStore is Update in the state that there is, see view.
+func (db *DB) updateStore(ctx context.Context, blind bool, fn func(*Tx) error) (pending *Prepared, err error) {
+	if db.options.ReadOnly {
+		return nil, db.refuse()
+	}
+	done, err := db.update(ctx, func(tx *Tx) (err error) {
 		if err := tx.upgrade(); err != nil {
 			return err
+		}
+		if !blind {
+			if pending, err = tx.pending(); err != nil || pending != nil {
+				return cmp.Or(err, errPending)
+			}
 		}
 		if err := tx.loadUsage(); err != nil {
 			return err
@@ -222,7 +288,17 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	if done != nil {
 		db.shrink(ctx, done)
 	}
-	return err
+	return pending, err
+}
+
+// refuse returns the error for a database that can only be read.
+func (db *DB) refuse() error {
+	return fmt.Errorf("database %s: %w", db.file.path, model.ErrStoreIsReadOnly)
+}
+
+// newTx prepares a transaction that may write.
+func (db *DB) newTx(space *space) *Tx {
+	return &Tx{space: space, now: db.options.Now().UTC(), limit: db.options.JournalLimit}
 }
 
 // update runs fn in a transaction on a database of any schema. It returns nil if
@@ -230,7 +306,7 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 func (db *DB) update(ctx context.Context, fn func(*Tx) error) (done *committed, err error) {
 	var changes []Change
 	err = db.file.update(ctx, func(h *handle, boltTx *bolt.Tx, space *space) (changed bool, err error) {
-		tx := &Tx{space: space, now: db.options.Now().UTC(), limit: db.options.JournalLimit}
+		tx := db.newTx(space)
 		defer tx.end()
 		if err := tx.beginStore(h, boltTx); err != nil {
 			return false, err

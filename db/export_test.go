@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -30,4 +31,43 @@ func PutRecord(b *bolt.Bucket, in, key string, record any) error {
 		return err
 	}
 	return b.Put([]byte(key), seal(bucket(in), []byte(key), content))
+}
+
+// errInterrupted ends a transaction that is to look as if its process had died.
+var errInterrupted = errors.New("interrupted")
+
+// Interrupt begins to change databases together, and leaves it as a process does
+// that dies when the first of them, which coordinates, has not committed yet, or
+// has.
+func Interrupt(ctx context.Context, all []*DB, committed bool, fns ...func(*Tx) error) error {
+	g, err := newGroup(all, nil)
+	if err != nil {
+		return err
+	}
+	err = g.run(ctx, func(write []*Tx, _ []*ReadTx) error {
+		for i, fn := range fns {
+			if err := fn(write[i]); err != nil {
+				return err
+			}
+		}
+		a := newAgreement(g.write)
+		if err := a.decide(); err != nil {
+			return err
+		}
+		for i, m := range a.others {
+			if err := m.prepare(a.prepared[i], a.room[i]); err != nil {
+				return err
+			}
+		}
+		if committed {
+			if err := a.coordinator.commitFinished(); err != nil {
+				return err
+			}
+		}
+		return errInterrupted
+	})
+	if errors.Is(err, errInterrupted) {
+		return nil
+	}
+	return err
 }

@@ -36,6 +36,9 @@ type file struct {
 	wait time.Duration
 	// writer admits one writer of this process at a time.
 	writer chan struct{}
+	// gate is locked while a transaction over several databases takes effect in one
+	// after the other: no transaction that reads begins in between. See UpdateAll.
+	gate   sync.RWMutex
 	nested nesting
 
 	mu     sync.Mutex

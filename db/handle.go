@@ -32,6 +32,9 @@ type handle struct {
 	// stuck is set when a panic may have left mutexes of bbolt locked.
 	stuck atomic.Bool
 
+	// gate is that of the file.
+	gate *sync.RWMutex
+
 	users int        // guarded by file.mu
 	mode  flock.Mode // of the locks that its users hold
 	slept state      // what held when the last transaction had ended
@@ -45,7 +48,7 @@ const mapSize = 256 << 20
 // openHandle opens an existing database for one user. The caller holds our own
 // lock.
 func (f *file) openHandle(ctx context.Context, mode flock.Mode) (h *handle, err error) {
-	h = &handle{path: f.path, writable: mode == flock.Exclusive, users: 1, mode: mode}
+	h = &handle{path: f.path, writable: mode == flock.Exclusive, users: 1, mode: mode, gate: &f.gate}
 	waiting, cancel := waitAtMost(ctx, f.wait)
 	defer cancel()
 	h.file, err = f.foreign.Lock(waiting, mode, h.openFile)
@@ -145,8 +148,19 @@ func (h *handle) update(fn func(*bolt.Tx, *space) (changed bool, err error)) (do
 // the mapped file becomes an error; any other panic goes on after the
 // transaction has been rolled back.
 func (h *handle) transact(writable bool, fn func(*bolt.Tx) error) (err error) {
+	return h.within(func() (*bolt.Tx, error) {
+		if !writable {
+			h.gate.RLock()
+			defer h.gate.RUnlock()
+		}
+		return h.begin(writable)
+	}, fn)
+}
+
+// within is transact for a transaction that begin begins.
+func (h *handle) within(begin func() (*bolt.Tx, error), fn func(*bolt.Tx) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	tx, err := h.begin(writable)
+	tx, err := begin()
 	if err != nil {
 		return err
 	}

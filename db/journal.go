@@ -34,6 +34,10 @@ const (
 	OpRescue   Op = "rescue"  // the database was made anew of what could be salvaged
 	OpRevert   Op = "revert"  // the last transaction was taken back
 	OpCompact  Op = "compact" // the database file was written anew
+	// The journal has neither of these, which are about transactions over several
+	// databases, but Commits has.
+	OpPrepare Op = "prepare" // changes were noted that others decide on
+	OpSettle  Op = "settle"  // what was prepared took effect, or was dropped
 )
 
 // Change is one thing that a transaction did.
@@ -93,8 +97,12 @@ func (tx *Tx) writeJournal() error {
 	if err != nil {
 		return err
 	}
+	txID := tx.TxID()
+	if tx.late {
+		txID++
+	}
 	entry := JournalEntry{
-		Seq: seq, TxID: tx.TxID(), Time: tx.now, PID: os.Getpid(), Command: command(),
+		Seq: seq, TxID: txID, Time: tx.now, PID: os.Getpid(), Command: command(),
 		Changes: tx.changes[:min(len(tx.changes), maxChanges)],
 	}
 	entry.Omitted = len(tx.changes) - len(entry.Changes)

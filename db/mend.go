@@ -192,7 +192,7 @@ func (m *mender) mendSequence(in bucket, greatest uint64) error {
 		return err
 	}
 	m.changed++
-	return b.bolt.SetSequence(greatest)
+	return b.setNumber(greatest)
 }
 
 // mendItems does for data items what mendRecords does for records.

@@ -53,12 +53,15 @@ const (
 // was the last one to change another database, and has taken effect. What that
 // database has prepared for another transaction has not: each transaction begins
 // with finding out what has become of the one before. So one entry for each
-// database is enough, for ever.
+// database is enough.
 type Decided struct {
 	// Store is the UUID of the store that took part.
 	Store string    `cbor:"1,keyasint" json:"store"`
 	Tx    string    `cbor:"2,keyasint" json:"tx"`
 	Since time.Time `cbor:"3,keyasint" json:"since"`
+	// Boot is the ID of the boot of the machine with which that store vanishes, ""
+	// if it does not.
+	Boot string `cbor:"4,keyasint,omitempty" json:"boot,omitempty"`
 }
 
 var (

@@ -196,7 +196,7 @@ func (b *rebuild) finish(tx *Tx) error {
 	for in, greatest := range b.greatest {
 		t, err := tx.bucket(in)
 		if err == nil && t.bolt.Sequence() < greatest {
-			err = t.bolt.SetSequence(greatest)
+			err = t.setNumber(greatest)
 		}
 		if err != nil {
 			return err

@@ -13,7 +13,7 @@ func numbered(tx *Tx, in bucket, r *SalvagedRecord) error {
 		return err
 	}
 	if seq := orderOf(r); seq < maxSeq {
-		return t.bolt.SetSequence(seq - 1)
+		return t.setNumber(seq - 1)
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func putJournal(tx *Tx, r *SalvagedRecord) error {
 		return err
 	}
 	if t.bolt.Sequence() < entry.Seq && entry.Seq < maxSeq {
-		if err := t.bolt.SetSequence(entry.Seq); err != nil {
+		if err := t.setNumber(entry.Seq); err != nil {
 			return err
 		}
 	}

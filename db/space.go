@@ -32,6 +32,7 @@ type space struct {
 	full    bool
 	grows   bool  // the transaction makes something new
 	written int64 // bytes of keys and values
+	later   int64 // bytes that the next transaction needs
 }
 
 // write notes that a key and a value of so many bytes are written.
@@ -68,9 +69,7 @@ func (s *space) extend(tx *bolt.Tx) error {
 	if !s.grows {
 		return nil
 	}
-	stats := tx.Stats()
-	pages := stats.GetNodeCount() + int64(s.h.bolt.Stats().FreelistInuse/tx.DB().Info().PageSize) + 2
-	need := pages*int64(tx.DB().Info().PageSize) + 2*s.written + reserveSize
+	need := s.needed(tx) + s.later + reserveSize
 	if s.room >= need {
 		return nil
 	}
@@ -81,6 +80,13 @@ func (s *space) extend(tx *bolt.Tx) error {
 		return s.none()
 	}
 	return nil
+}
+
+// needed returns how many bytes a commit may need.
+func (s *space) needed(tx *bolt.Tx) int64 {
+	stats := tx.Stats()
+	pages := stats.GetNodeCount() + int64(s.h.bolt.Stats().FreelistInuse/tx.DB().Info().PageSize) + 2
+	return pages*int64(tx.DB().Info().PageSize) + 2*s.written
 }
 
 // ensure makes the file longer if it has less room than so many bytes.

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 type tree struct {
 	tx   *ReadTx
 	in   *tree  // the one that it lies in
+	own  string // name, without those that it lies in
 	name bucket // with those that it lies in, but for the root bucket
 	// bolt is nil for a bucket that an older schema does not have: it is empty.
 	bolt *bolt.Bucket
@@ -76,7 +78,10 @@ func (t *tree) put(key, value []byte) error {
 	if _, err := t.look(key); err != nil {
 		return err
 	}
-	return classify(t.tx.path, t.bolt.Put(key, value))
+	if t.bolt == nil {
+		return t.tx.missing(t.name)
+	}
+	return t.did(t.bolt.Put(key, value), Step{Do: StepPut, Key: key, Value: value})
 }
 
 // remove deletes a key with its value; there need not be one.
@@ -85,10 +90,13 @@ func (t *tree) remove(key []byte) error {
 	if err != nil {
 		return err
 	}
+	if t.bolt == nil {
+		return nil // and there is none
+	}
 	if err := t.tx.guard.neighbors(to); err != nil {
 		return t.damaged(err)
 	}
-	return classify(t.tx.path, t.bolt.Delete(key))
+	return t.did(t.bolt.Delete(key), Step{Do: StepRemove, Key: key})
 }
 
 // next returns a number greater than all it has returned before.
@@ -96,8 +104,38 @@ func (t *tree) next() (uint64, error) {
 	if _, err := t.look(nil); err != nil {
 		return 0, err
 	}
-	n, err := t.bolt.NextSequence()
-	return n, classify(t.tx.path, err)
+	n := t.bolt.Sequence() + 1
+	return n, t.setNumber(n)
+}
+
+// setNumber sets the number that next has returned last.
+func (t *tree) setNumber(n uint64) error {
+	if _, err := t.look(nil); err != nil {
+		return err
+	}
+	return t.did(t.bolt.SetSequence(n), Step{Do: StepNumber, Number: n})
+}
+
+// did classifies the error of a change, and notes the change if there is none and
+// the transaction wants to know.
+func (t *tree) did(err error, step Step) error {
+	if err != nil {
+		return classify(t.tx.path, err)
+	}
+	if t.tx.steps != nil {
+		step.Bucket, step.Key = t.path(), bytes.Clone(step.Key)
+		*t.tx.steps = append(*t.tx.steps, step)
+	}
+	return nil
+}
+
+// path returns the names of the buckets that lead to this one from the root
+// bucket.
+func (t *tree) path() []string {
+	if t.in == nil || t == t.tx.root {
+		return nil
+	}
+	return append(t.in.path(), t.own)
 }
 
 // bucket returns a bucket within this one, or nil if there is none.
@@ -125,7 +163,7 @@ func (t *tree) bucket(name string) (*tree, error) {
 
 // child returns the tree of a bucket within this one, without its bucket.
 func (t *tree) child(name string) *tree {
-	inner := &tree{tx: t.tx, in: t, name: bucket(name)}
+	inner := &tree{tx: t.tx, in: t, own: name, name: bucket(name)}
 	if t.name != "" {
 		inner.name = t.name + "/" + inner.name
 	}
@@ -157,7 +195,7 @@ func (t *tree) makeBucket(name string) (*tree, error) {
 	}
 	inner = t.child(name)
 	inner.bolt, err = t.bolt.CreateBucket([]byte(name))
-	return inner, classify(t.tx.path, err)
+	return inner, t.did(err, Step{Do: StepMakeBucket, Key: []byte(name)})
 }
 
 // removeBucket removes a bucket within this one with all that is in it; there
@@ -178,5 +216,5 @@ func (t *tree) removeBucket(name string) error {
 	if err := t.tx.guard.neighbors(to); err != nil {
 		return t.damaged(err)
 	}
-	return classify(t.tx.path, t.bolt.DeleteBucket([]byte(name)))
+	return t.did(t.bolt.DeleteBucket([]byte(name)), Step{Do: StepRemoveBucket, Key: []byte(name)})
 }

@@ -24,6 +24,8 @@ type ReadTx struct {
 	open  map[bucket]*tree
 	// schema is the version of the schema, 0 as long as nobody has looked.
 	schema uint64
+	// steps notes what is changed, unless it is nil.
+	steps *[]Step
 }
 
 // errDone is returned for the use of a transaction after its end.
@@ -117,6 +119,9 @@ type Tx struct {
 	changes []Change
 	// silent tells that there are changes of which the journal says nothing.
 	silent bool
+	// late tells that the changes are not made by the transaction with this number,
+	// which only prepares them, but by the one after it. See UpdateAll.
+	late bool
 }
 
 // loadUsage reads the sums that the transaction will keep up to date.

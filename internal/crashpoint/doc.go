@@ -42,6 +42,21 @@ func All() []string {
 	}
 }
 
+// The crash points of a transaction over several databases, and of settling one
+// that was interrupted.
+const (
+	SeveralDecided   = "several:decided"   // nothing is committed yet
+	SeveralPrepared  = "several:prepared"  // one more database has noted what is to be changed
+	SeveralCommitted = "several:committed" // the coordinator has committed the decision
+	SeveralFulfilled = "several:fulfilled" // one more database has made the changes
+	SettleKnown      = "settle:known"      // the outcome is known, nothing is done yet
+)
+
+// Several lists the crash points of transactions over several databases.
+func Several() []string {
+	return []string{SeveralDecided, SeveralPrepared, SeveralCommitted, SeveralFulfilled, SettleKnown}
+}
+
 // Variable is the environment variable that names the point at which to crash:
 // "POINT", or "POINT=N" for the N-th time that the point is hit. With
 // "POINT=N=stop" the process does not die there but stops, the way `kill -STOP`
