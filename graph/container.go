@@ -28,8 +28,9 @@ type ContainerSpec struct {
 	MountLabel, ProcessLabel string
 	// StorageOpt are options of the driver for the container's layer.
 	StorageOpt map[string]string
-	// Volatile says that losing what the container writes in a crash of the
-	// machine is acceptable.
+	// Volatile says that losing the container when the machine is booted again, or
+	// the run root removed, is acceptable, and losing what it writes. Its record
+	// is kept in the run root.
 	Volatile bool
 }
 
@@ -49,6 +50,15 @@ func (tx *Tx) CreateContainer(spec ContainerSpec) (*model.Container, error) {
 		layer.Parent = image.TopLayer
 	}
 	in := tx.db.main
+	if tx.store.options.TransientStore {
+		spec.Volatile = true
+	}
+	if spec.Volatile {
+		var err error
+		if in, err = tx.placeForVolatile(); err != nil {
+			return nil, model.OnObject(model.KindContainer, spec.ID, err)
+		}
+	}
 	own, err := tx.createLayer(in, layer)
 	if err != nil {
 		return nil, model.OnObject(model.KindContainer, spec.ID, err)

@@ -76,15 +76,15 @@ func (s *Store) Wipe(ctx context.Context) error {
 
 // wipeSome deletes some objects, users before what they use.
 func (tx *Tx) wipeSome() (done bool, err error) {
-	containers, err := tx.db.Containers()
+	containers, err := every(tx.db.own, func(p *place) ([]*model.Container, error) { return p.db.Containers() })
 	if err != nil {
 		return false, err
 	}
-	images, err := tx.db.Images()
+	images, err := every(tx.db.own, func(p *place) ([]*model.Image, error) { return p.db.Images() })
 	if err != nil {
 		return false, err
 	}
-	layers, err := tx.db.Layers()
+	layers, err := every(tx.db.own, func(p *place) ([]*model.Layer, error) { return p.db.Layers() })
 	if err != nil {
 		return false, err
 	}
@@ -93,14 +93,10 @@ func (tx *Tx) wipeSome() (done bool, err error) {
 		ids = append(ids, c.ID)
 	}
 	for _, i := range images {
-		if !i.ReadOnly {
-			ids = append(ids, i.ID)
-		}
+		ids = append(ids, i.ID)
 	}
 	for _, l := range slices.Backward(layers) {
-		if !l.ReadOnly {
-			ids = append(ids, l.ID)
-		}
+		ids = append(ids, l.ID)
 	}
 	held, err := tx.held()
 	if err != nil {

@@ -38,6 +38,14 @@ func (s *Store) homeOf(ctx context.Context, id model.ID) (*Store, error) {
 	})
 }
 
+// isHidden tells whether a layer is that of a container which cannot be seen.
+func (s *Store) isHidden(ctx context.Context, id model.LayerID) (bool, error) {
+	return view(ctx, s, func(tx *ReadTx) (bool, error) {
+		at, err := tx.db.placeOf(id)
+		return err == nil && at.role == roleHidden, ignoreNotFound(err)
+	})
+}
+
 // homeToChange returns the store that has the content of an object, which is to
 // be changed.
 func (s *Store) homeToChange(ctx context.Context, id model.ID) (home *Store, err error) {

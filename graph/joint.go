@@ -21,16 +21,25 @@ type joint struct {
 	all, own []*place
 	// order has the places in which objects of a kind are looked for, in that order.
 	order map[model.Kind][]*place
+	// hidden are places that are only asked what they need, and otherRuns those
+	// of them that nothing can be changed in.
+	hidden, otherRuns []*place
 }
 
 // join returns places as one. The first one is that of the graph root.
 func join(places []*place) *joint {
-	j := &joint{main: places[0], all: places, order: make(map[model.Kind][]*place, len(model.Kinds))}
+	j := &joint{main: places[0], order: make(map[model.Kind][]*place, len(model.Kinds))}
 	for _, p := range places {
+		if p.role == roleOtherRun {
+			j.otherRuns = append(j.otherRuns, p)
+			continue
+		}
+		j.all = append(j.all, p)
 		if p.own() {
 			j.own = append(j.own, p)
 		}
 		if p.role == roleHidden {
+			j.hidden = append(j.hidden, p)
 			continue
 		}
 		j.order[model.KindLayer] = append(j.order[model.KindLayer], p)
@@ -52,6 +61,7 @@ type place struct {
 	// home has the directories with the content of what is recorded here.
 	home *Store
 	role role
+	run  string // the run root, if that is another one
 	uuid string // of the database
 	db   *db.ReadTx
 	tx   *db.Tx // nil if nothing can be changed here
@@ -65,6 +75,7 @@ const (
 	roleImages                 // images, and layers that are not written to, in an image store
 	roleVolatile               // containers that may be lost with the run root
 	roleHidden                 // such containers of the other mode: transient or not
+	roleOtherRun               // such containers of another run root
 	roleAdditional             // what is only read
 )
 
@@ -96,9 +107,14 @@ func every[T any](places []*place, get func(*place) ([]T, error)) (all []T, err 
 	return all, err
 }
 
-// placeOf returns the place of an object, whose record may be damaged.
+// placeOf returns the place of an object, whose record may be damaged, and which
+// may be hidden: it counts for what refers to it.
 func (j *joint) placeOf(id model.ID) (*place, error) {
-	_, p, err := first(j.order[id.Kind()], func(p *place) ([]string, error) { return p.db.Names(id.Kind(), id.String()) })
+	names := func(p *place) ([]string, error) { return p.db.Names(id.Kind(), id.String()) }
+	_, p, err := first(j.order[id.Kind()], names)
+	if p == nil {
+		_, p, _ = first(j.hidden, names)
+	}
 	if p == nil {
 		return nil, err
 	}

@@ -41,6 +41,9 @@ type Options struct {
 	// made if it does not exist. It is a store of its own, which others can use at
 	// the same time, and with other graph roots.
 	ImageStore string
+	// TransientStore makes all containers volatile, see ContainerSpec, and shows
+	// none but those that were made so, and those that are not volatile.
+	TransientStore bool
 	// AdditionalStores are graph roots of stores with the same driver whose images
 	// and layers can be used as well, the earlier ones first. Nothing is written
 	// there, not even a lock file. A directory without such a store is passed over.

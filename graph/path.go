@@ -159,7 +159,11 @@ func ownerRecorded(tx *db.ReadTx, name string) (bool, error) {
 func (s *Store) removeContent(ctx context.Context, kind db.TrashKind, name, dir string) error {
 	switch kind {
 	case db.TrashLayer:
-		return s.driver.Remove(ctx, dir)
+		err := s.driver.Remove(ctx, dir)
+		if errors.Is(err, model.ErrStoreIsReadOnly) {
+			return nil // only another store has a directory of that name
+		}
+		return err
 	case db.TrashFile:
 		err := s.files.Remove(name)
 		if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST) {

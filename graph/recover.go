@@ -273,6 +273,10 @@ func (s *Store) recoverMount(ctx context.Context, id model.LayerID) error {
 	held := &layerLock{}
 	held.add(s, id, lock)
 	defer held.unlock(ctx)
+	hidden, err := s.isHidden(ctx, id)
+	if err != nil || hidden {
+		return err
+	}
 	var there *db.Mount
 	l, home, err := s.layerAt(ctx, id)
 	if err == nil {

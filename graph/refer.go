@@ -86,11 +86,16 @@ func (p *place) hold(id model.ID) db.Hold {
 }
 
 // heldBy returns a hold on an object by a store that takes no part in the
-// transaction, or nil.
+// transaction, or nil. Volatile containers in other run roots hold what they need.
 func (j *joint) heldBy(id model.ID) (*db.Hold, error) {
 	at, err := j.placeOf(id)
 	if err != nil {
 		return nil, ignoreNotFound(err)
+	}
+	for _, p := range j.otherRuns {
+		if needed, err := p.db.IsReferred(id.Kind(), id.String()); err != nil || needed {
+			return &db.Hold{Root: j.main.home.options.Root, RunRoot: p.run}, err
+		}
 	}
 	holds, err := at.db.Holds(id.Kind(), id.String())
 	if err != nil {

@@ -38,7 +38,9 @@ type Store struct {
 	// following fields of another one. What concerns more than the content of
 	// single objects is the owner's affair.
 	owner      *Store
-	images     *Store   // the image store, or nil
+	images     *Store // the image store, or nil
+	volatiles  []*volatile
+	runs       otherRuns
 	additional []*Store // those that are only read; they have the owner's driver, run database and locks
 
 	views views
@@ -66,6 +68,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	s.owner = s
 	err := s.open(ctx)
 	if err == nil {
+		s.findVolatile()
 		err = s.openOthers(ctx)
 	}
 	if err != nil {
@@ -138,7 +141,11 @@ func (s *Store) create(ctx context.Context, options db.Options) error {
 	if len(foreign) > 0 {
 		return fmt.Errorf("%w: %s shows that containers/storage keeps a store here; use another root", model.ErrExists, foreign[0])
 	}
-	driver, err := s.options.Drivers.Open(ctx, s.driverSpec(s.options.Driver))
+	name, err := s.driverForNew(ctx)
+	if err != nil {
+		return err
+	}
+	driver, err := s.options.Drivers.Open(ctx, s.driverSpec(name))
 	if err != nil {
 		return err
 	}
@@ -154,6 +161,29 @@ func (s *Store) create(ctx context.Context, options db.Options) error {
 		s.db, err = db.Open(ctx, s.options.Root, options)
 	}
 	return err
+}
+
+// driverForNew returns the name of the driver for a new store, or "" if it is to be
+// chosen: it is that of the image store, if there is one already.
+func (s *Store) driverForNew(ctx context.Context) (name string, err error) {
+	if s.options.Driver != "" || s.options.ImageStore == "" || s.owner != s {
+		return s.options.Driver, nil
+	}
+	images, err := db.Open(ctx, s.options.ImageStore, db.Options{ReadOnly: true, Log: s.options.Log})
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("image store %s: %w", s.options.ImageStore, err)
+	}
+	defer images.Close()
+	return name, images.View(ctx, func(tx *db.ReadTx) error {
+		info, err := tx.Info()
+		if err == nil {
+			name = info.Driver
+		}
+		return err
+	})
 }
 
 func (s *Store) driverSpec(name string) drivers.Spec {
@@ -218,6 +248,9 @@ func (s *Store) Close() error {
 		return nil // it has been closed before
 	}
 	var errs []error
+	for _, v := range s.volatiles {
+		v.close()
+	}
 	for _, other := range s.others() {
 		errs = append(errs, other.Close())
 	}

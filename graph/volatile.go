@@ -1,0 +1,162 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/csdb/csdb/db"
+	"github.com/csdb/csdb/internal/fsutil"
+	"github.com/csdb/csdb/model"
+)
+
+// Containers that may be lost with the run root have their records there, in a
+// volatile database: those that are created volatile, and all that are created
+// in a transient store. There is one for either mode, and whoever uses the store
+// in one mode does not see the containers of the other; but he does not take
+// away what they need. What belongs to the records, layers and data items, is in
+// the graph root as always. When the database has gone, it is content without a
+// record.
+//
+// A volatile database is looked at only under the lock of that in the graph root.
+// It is made by the first transaction that could need it after the machine has
+// been booted. Until there is something in it, nobody looks at it to read.
+
+// volatile is one of the volatile databases of a store.
+type volatile struct {
+	role role
+	dir  string
+
+	mu     sync.Mutex
+	db     *db.DB // nil if it is not open
+	closed bool
+}
+
+// usedName is the name of a file beside a volatile database that there is
+// something in.
+const usedName = "used"
+
+// volatileDirs are the directories in the run root with the volatile databases,
+// by whether the store is transient. Below each there is one for each store by its
+// UUID, and below that one for the boot of the machine.
+var volatileDirs = map[bool]string{false: "csdb-volatile", true: "csdb-transient"}
+
+// volatileDir returns the directory of a volatile database of the store.
+func (s *Store) volatileDir(runRoot string, transient bool) string {
+	return filepath.Join(runRoot, volatileDirs[transient], s.info.UUID, s.boot)
+}
+
+// findVolatile prepares the use of the volatile databases.
+func (s *Store) findVolatile() {
+	if s.options.RunRoot == "" {
+		return
+	}
+	s.volatiles = []*volatile{
+		{role: roleVolatile, dir: s.volatileDir(s.options.RunRoot, s.options.TransientStore)},
+		{role: roleHidden, dir: s.volatileDir(s.options.RunRoot, !s.options.TransientStore)},
+	}
+}
+
+// used tells whether there may be something in the database.
+func (v *volatile) used() (bool, error) {
+	_, err := os.Lstat(filepath.Join(v.dir, usedName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// use notes that there may be something in the database.
+func (v *volatile) use() error {
+	f, err := os.OpenFile(filepath.Join(v.dir, usedName), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// open opens the database, which is made if there is none. If the run root has been
+// cleaned since it was opened, that has been the end of what was in it.
+func (v *volatile) open(ctx context.Context, s *Store) (*db.DB, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed {
+		return nil, model.ErrClosed
+	}
+	if v.db != nil {
+		if _, err := os.Lstat(v.db.Path()); !errors.Is(err, fs.ErrNotExist) {
+			return v.db, err
+		}
+		v.db.Close()
+		v.db = nil
+	}
+	options := db.Options{ReadOnly: s.options.ReadOnly, NoSync: true, Now: s.options.Now, Log: s.options.Log}
+	found, err := db.Open(ctx, v.dir, options)
+	if errors.Is(err, fs.ErrNotExist) && !s.options.ReadOnly {
+		found, err = v.make(ctx, s, options)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("database of volatile containers: %w", err)
+	}
+	v.db = found
+	return found, nil
+}
+
+// make makes the database, and removes those of earlier boots.
+func (v *volatile) make(ctx context.Context, s *Store, options db.Options) (*db.DB, error) {
+	if err := fsutil.MakeDirs(v.dir, 0o700); err != nil {
+		return nil, err
+	}
+	earlier, err := os.ReadDir(filepath.Dir(v.dir))
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range earlier {
+		if e.Name() != filepath.Base(v.dir) {
+			if err := os.RemoveAll(filepath.Join(filepath.Dir(v.dir), e.Name())); err != nil {
+				return nil, err
+			}
+		}
+	}
+	made, err := db.Create(ctx, v.dir, s.info.Driver, options)
+	if errors.Is(err, model.ErrExists) { // somebody was faster
+		made, err = db.Open(ctx, v.dir, options)
+	}
+	return made, err
+}
+
+// close ends the use of the database.
+func (v *volatile) close() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.closed = true
+	if v.db != nil {
+		v.db.Close()
+		v.db = nil
+	}
+}
+
+// placeForVolatile returns the place for a container that may be lost, and notes
+// that there is something in it.
+func (tx *Tx) placeForVolatile() (*place, error) {
+	p := tx.db.at(roleVolatile)
+	for _, v := range tx.store.volatiles {
+		if v.role != roleVolatile {
+			continue
+		}
+		used, err := v.used()
+		if err != nil || used {
+			return p, err
+		}
+		if err := v.use(); err != nil {
+			return nil, fmt.Errorf("database of volatile containers: %w", err)
+		}
+		// Whoever uses the store with another run root has to know.
+		return p, tx.db.main.tx.SetRun(db.RunRoot{Path: tx.store.options.RunRoot, Boot: tx.store.boot})
+	}
+	return nil, fmt.Errorf("%w: without a run root no container can be volatile", model.ErrInvalid)
+}
