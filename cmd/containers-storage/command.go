@@ -91,6 +91,9 @@ func (a arity) problem(args []string) string {
 // perform opens the store and does what the command is for.
 func (p *program) perform(ctx context.Context, a action, args []string) error {
 	log := p.settings.logger(p.env.Stderr)
+	if p.wantsNamespace(a) {
+		return p.runInNamespace(ctx, log)
+	}
 	store, err := p.settings.open(ctx, log)
 	if err != nil {
 		return err

@@ -66,7 +66,7 @@ func (s script) finish(t *testing.T) {
 func (s script) command(t *testing.T, words ...string) *exec.Cmd {
 	t.Helper()
 	child := testutil.Child(t, "command", s.withRoots(words)...)
-	child.Dir, child.Stderr = s.dir, nil
+	child.Dir, child.Stderr, child.Env = s.dir, nil, append(child.Env, asCommand)
 	return child
 }
 

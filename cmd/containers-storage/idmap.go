@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,6 +11,7 @@ import (
 
 	urfave "github.com/urfave/cli/v2"
 
+	"github.com/csdb/csdb/internal/userns"
 	"github.com/csdb/csdb/model"
 )
 
@@ -63,7 +62,7 @@ func (s side) check(id, subFile string) error {
 	if s.host && (s.triples != "" || s.sub != "") {
 		return fmt.Errorf("--host%[1]smap: %[2]w: it cannot be combined with --%[1]smap and --sub%[1]smap", id, model.ErrInvalid)
 	}
-	ranges, err := subIDs(subFile, s.sub)
+	ranges, err := s.subordinate(subFile)
 	if err != nil {
 		return fmt.Errorf("--sub%smap: %w", id, err)
 	}
@@ -79,6 +78,15 @@ func (s side) check(id, subFile string) error {
 		return nil
 	}
 	return fmt.Errorf("%s mapping other than the host's: %w", id, model.ErrUnsupported)
+}
+
+// subordinate returns the ranges that a file has for who is asked for; none if
+// nobody is.
+func (s side) subordinate(file string) ([]model.IDMap, error) {
+	if s.sub == "" {
+		return nil, nil
+	}
+	return userns.SubIDs(file, s.sub)
 }
 
 // tripleSize is the number of fields of a range.
@@ -104,40 +112,6 @@ func parseTriples(text string) ([]model.IDMap, error) {
 			numbers[i] = int(number)
 		}
 		maps = append(maps, model.IDMap{ContainerID: numbers[0], HostID: numbers[1], Size: numbers[2]})
-	}
-	return maps, nil
-}
-
-// subIDs returns the ranges that subuid(5) or subgid(5) has for somebody, one
-// after the other as seen in the container. Nobody has none.
-func subIDs(path, name string) ([]model.IDMap, error) {
-	if name == "" {
-		return nil, nil
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	var maps []model.IDMap
-	next := 0
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		owner, ranges, _ := strings.Cut(strings.TrimSpace(lines.Text()), ":")
-		first, count, _ := strings.Cut(ranges, ":")
-		start, errStart := strconv.ParseUint(first, 10, 32)
-		size, errSize := strconv.ParseUint(count, 10, 32)
-		if owner != name || errStart != nil || errSize != nil {
-			continue
-		}
-		maps = append(maps, model.IDMap{ContainerID: next, HostID: int(start), Size: int(size)})
-		next += int(size)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if len(maps) == 0 {
-		return nil, fmt.Errorf("%s: %w: no ranges for %q", path, model.ErrNotFound, name)
 	}
 	return maps, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,27 +30,6 @@ func TestParseTriples(t *testing.T) {
 		if got, err := parseTriples(text); !errors.Is(err, model.ErrInvalidMappings) {
 			t.Errorf("parseTriples(%q) = %v, %v; want an error", text, got, err)
 		}
-	}
-}
-
-func TestSubIDs(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "subuid")
-	writeFile(t, path, "# a comment\nalice:100000:65536\nbob:300000:10\n\nalice:500000:5\nbroken\nbroken:x:1\nbroken:1:4294967296\nalicex:1:1\n")
-	got, err := subIDs(path, "alice")
-	if want := []model.IDMap{{HostID: 100000, Size: 65536}, {ContainerID: 65536, HostID: 500000, Size: 5}}; err != nil || !cmp.Equal(got, want) {
-		t.Errorf("ranges of alice: %v, %v; want %v", got, err, want)
-	}
-	for _, name := range []string{"carol", "ali", "broken", "#"} {
-		if got, err := subIDs(path, name); !errors.Is(err, model.ErrNotFound) {
-			t.Errorf("ranges of %s: %v, %v; want none", name, got, err)
-		}
-	}
-	if got, err := subIDs(path+"none", ""); got != nil || err != nil {
-		t.Errorf("ranges of nobody: %v, %v", got, err)
-	}
-	if _, err := subIDs(path+"none", "alice"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("without a file: %v", err)
 	}
 }
 

@@ -5,13 +5,21 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/csdb/csdb/internal/cli"
+	"github.com/csdb/csdb/internal/userns"
 )
 
 // version is set by the linker. Where it is empty the build information of the
 // program has the version.
 var version string
 
-func main() { os.Exit(cli.Run(run)) }
+func main() {
+	if err := userns.Continue(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(exitFailed)
+	}
+	os.Exit(cli.Run(run))
+}

@@ -23,8 +23,9 @@ const (
 // program is one run of the program.
 type program struct {
 	env      cli.Env
-	name     string // by which it was called
-	typed    string // the name of the command, as it was typed
+	args     []string // all that it was called with
+	name     string   // by which it was called
+	typed    string   // the name of the command, as it was typed
 	settings settings
 	app      *urfave.App
 }
@@ -35,6 +36,7 @@ func run(ctx context.Context, env cli.Env, args []string) int {
 	stdout := cli.NewWriter(env.Stdout)
 	env.Stdout = stdout
 	p := newProgram(env, append(slices.Clone(args), "")[0])
+	p.args = args
 	status := p.run(ctx, args[min(1, len(args)):])
 	if err := stdout.Err(); err != nil {
 		fmt.Fprintln(env.Stderr, err)
@@ -44,7 +46,7 @@ func run(ctx context.Context, env cli.Env, args []string) int {
 }
 
 func newProgram(env cli.Env, called string) *program {
-	p := &program{env: env, name: programName, settings: configured(env.ConfigHost())}
+	p := &program{env: env, name: programName, settings: configured(env)}
 	if base := filepath.Base(called); called != "" {
 		p.name = base
 	}
@@ -110,6 +112,13 @@ func isFlagOf(flags []urfave.Flag, name string) bool {
 // errReported means that a command has failed and has said why.
 var errReported = errors.New("reported")
 
+// statusError says with which status a program has ended that was run in the place
+// of this one.
+type statusError int
+
+// Error tells the status.
+func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
 // openError says that the store could not be opened.
 type openError struct{ err error }
 
@@ -122,9 +131,12 @@ func (e *openError) Unwrap() error { return e.err }
 // exitStatus reports how a command ended and returns the exit status.
 func (p *program) exitStatus(err error) int {
 	_, isOpenError := errors.AsType[*openError](err)
+	status, isStatus := errors.AsType[statusError](err)
 	switch {
 	case err == nil:
 		return exitOK
+	case isStatus:
+		return int(status)
 	case errors.Is(err, errReported):
 	case isOpenError:
 		fmt.Fprintln(p.env.Stdout, oneLine(err))

@@ -18,7 +18,7 @@ import (
 
 func TestGlobalFlagsBeforeTheCommandAreNotForgotten(t *testing.T) {
 	t.Parallel()
-	for _, flag := range []string{"--image-store=/nowhere", "--transient-store", "--unshare"} {
+	for _, flag := range []string{"--image-store=/nowhere", "--transient-store"} {
 		s := newLocalStore(t)
 		for _, words := range [][]string{
 			{flag, "--graph", s.root, "--run", s.runRoot, "layers"},

@@ -16,6 +16,7 @@ import (
 	"github.com/csdb/csdb/graph"
 	"github.com/csdb/csdb/internal/cli"
 	"github.com/csdb/csdb/internal/config"
+	"github.com/csdb/csdb/internal/userns"
 	"github.com/csdb/csdb/model"
 )
 
@@ -26,6 +27,7 @@ type settings struct {
 	driver                    string
 	driverOptions             []string
 	transient, debug, unshare bool
+	user                      userns.State
 
 	host      config.Host
 	config    *config.Config // nil if it cannot be read
@@ -37,12 +39,14 @@ type settings struct {
 }
 
 // configured reads the configuration and returns settings that follow it.
-func configured(host config.Host) settings {
-	s := settings{host: host, flagged: func(string) bool { return false }}
-	s.config, s.configErr = config.Load(host)
+func configured(env cli.Env) settings {
+	s := settings{host: env.ConfigHost(), user: env.User, flagged: func(string) bool { return false }}
+	s.unshare = s.user == userns.Powerless
+	s.config, s.configErr = config.Load(s.host)
 	if s.config != nil {
 		s.root, s.runRoot = s.config.Text(config.GraphRoot), s.config.Text(config.RunRoot)
 		s.driver, s.driverOptions = s.config.Text(config.Driver), s.config.DriverOptions()
+		s.imageStore, s.transient = s.config.Text(config.ImageStore), s.config.Bool(config.TransientStore)
 	}
 	return s
 }
@@ -52,12 +56,12 @@ func (s *settings) flags() []urfave.Flag {
 	return []urfave.Flag{
 		&urfave.BoolFlag{Name: "debug", Aliases: []string{"D"}, Usage: "print debugging information", Destination: &s.debug},
 		&urfave.StringFlag{Name: "graph", Aliases: []string{"g"}, Usage: "root directory of what is to last", Value: s.root, Destination: &s.root},
-		&urfave.StringFlag{Name: "image-store", Usage: "root directory of a separate store for images", Destination: &s.imageStore},
+		&urfave.StringFlag{Name: "image-store", Usage: "root directory of a separate store for images", Value: s.imageStore, Destination: &s.imageStore},
 		&urfave.StringFlag{Name: "run", Aliases: []string{"R"}, Usage: "root directory of what need not survive a reboot", Value: s.runRoot, Destination: &s.runRoot},
 		&urfave.StringFlag{Name: "storage-driver", Aliases: []string{"s"}, Usage: "storage driver to use ($STORAGE_DRIVER)", Value: s.driver, Destination: &s.driver},
 		&cli.ListFlag{Name: "storage-opt", Usage: "option of the storage driver, may be repeated ($STORAGE_OPTS)", Value: s.driverOptions, Destination: &s.driverOptions},
-		&urfave.BoolFlag{Name: "transient-store", Usage: "forget new containers at the next reboot", Destination: &s.transient},
-		&urfave.BoolFlag{Name: "unshare", Aliases: []string{"U"}, Usage: "run in a user namespace of its own", Destination: &s.unshare},
+		&urfave.BoolFlag{Name: "transient-store", Usage: "forget new containers at the next reboot", Value: s.transient, Destination: &s.transient},
+		&urfave.BoolFlag{Name: "unshare", Aliases: []string{"U"}, Usage: "run in a user namespace of its own", Value: s.unshare, Destination: &s.unshare},
 	}
 }
 
@@ -70,13 +74,6 @@ func (s *settings) check() error {
 			faults = append(faults, err)
 		case path == "":
 			faults = append(faults, fmt.Errorf("%s: the path is empty: %w", flag, model.ErrInvalid))
-		}
-	}
-	for flag, wanted := range map[string]bool{
-		"--image-store": s.imageStore != "", "--transient-store": s.transient, "--unshare": s.unshare,
-	} {
-		if wanted {
-			faults = append(faults, fmt.Errorf("%s: %w", flag, model.ErrUnsupported))
 		}
 	}
 	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
@@ -109,10 +106,13 @@ func (s *settings) merge() error {
 	for _, given := range []struct {
 		flag, value string
 		key         config.Key
-	}{{"graph", s.root, config.GraphRoot}, {"run", s.runRoot, config.RunRoot}, {"storage-driver", driver, config.Driver}} {
+	}{{"graph", s.root, config.GraphRoot}, {"run", s.runRoot, config.RunRoot}, {"storage-driver", driver, config.Driver}, {"image-store", s.imageStore, config.ImageStore}} {
 		if s.flagged(given.flag) {
 			s.config.Set(given.key, given.value, config.Source{Flag: "--" + given.flag})
 		}
+	}
+	if s.flagged("transient-store") {
+		s.config.Set(config.TransientStore, s.transient, config.Source{Flag: "--transient-store"})
 	}
 	if s.flagged("storage-opt") {
 		s.config.SetOptions(s.driverOptions, config.Source{Flag: "--storage-opt"})
@@ -126,6 +126,7 @@ func (s *settings) options(log *logrus.Logger) graph.Options {
 		Root: s.config.Text(config.GraphRoot), RunRoot: s.config.Text(config.RunRoot),
 		Driver: s.config.Text(config.Driver), DriverPriority: s.config.List(config.DriverPriority),
 		DriverOptions: s.config.DriverOptions(), Log: log,
+		ImageStore: s.config.Text(config.ImageStore), TransientStore: s.config.Bool(config.TransientStore),
 	}
 }
 
@@ -165,14 +166,20 @@ func (s *settings) open(ctx context.Context, log *logrus.Logger) (*graph.Store, 
 	return store, nil
 }
 
-// warn tells what whoever maintains the configuration should know, however
-// little is to be logged else.
+// warn tells what whoever maintains the configuration should know.
 func (s *settings) warn(log *logrus.Logger) {
-	loud := s.logger(log.Out)
-	loud.SetLevel(max(log.GetLevel(), logrus.WarnLevel))
+	loud := s.loud(log)
 	for _, warning := range s.config.Warnings() {
 		loud.Warn(warning)
 	}
+}
+
+// loud returns a logger for warnings that are to be seen however little is to be
+// logged else.
+func (s *settings) loud(log *logrus.Logger) *logrus.Logger {
+	loud := s.logger(log.Out)
+	loud.SetLevel(max(log.GetLevel(), logrus.WarnLevel))
+	return loud
 }
 
 // absolute returns a path as it is called from everywhere.

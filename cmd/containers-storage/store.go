@@ -12,7 +12,7 @@ import (
 
 // storeCommands returns the commands about the store as a whole.
 func (p *program) storeCommands() []*urfave.Command {
-	return []*urfave.Command{p.statusCommand(), p.versionCommand(), p.configCommand(), p.copyCommand(), p.checkCommand(), p.gcCommand(), p.dedupCommand(), p.shutdownCommand(), p.wipeCommand()}
+	return []*urfave.Command{p.statusCommand(), p.versionCommand(), p.configCommand(), p.unshareCommand(), p.copyCommand(), p.checkCommand(), p.gcCommand(), p.dedupCommand(), p.shutdownCommand(), p.wipeCommand()}
 }
 
 // pairs is what status and version print: names and values in a fixed order.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -76,6 +77,9 @@ func flagNames(flag urfave.Flag) string {
 // defaultOf returns what the list of options says about the default of a flag.
 func (p *program) defaultOf(flag urfave.DocGenerationFlag) string {
 	value := flag.GetValue()
+	if asked, ok := flag.(*urfave.BoolFlag); ok {
+		value = strconv.FormatBool(asked.Value)
+	}
 	if value == "" || value == "false" || value == "0" {
 		return ""
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/internal/config"
+	"github.com/csdb/csdb/internal/userns"
 )
 
 // Env is what surrounds a command. Tests bring their own.
@@ -24,6 +25,8 @@ type Env struct {
 	// asked, and a variable that is empty counts as one that is not set. The
 	// zero value has no file.
 	Host config.Host
+	// User is what the process may do. The zero value is root.
+	User userns.State
 }
 
 // ConfigHost returns Host, which can always be asked for variables.
@@ -42,6 +45,7 @@ func (e Env) ConfigHost() config.Host {
 func System() Env {
 	return Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now,
+		User: userns.StateOf(os.Getenv),
 		Host: config.Host{
 			LookupEnv: os.LookupEnv, UID: os.Geteuid(), SystemFiles: config.SystemFiles(), RunDirs: config.RunDirs,
 		},

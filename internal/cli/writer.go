@@ -20,5 +20,8 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 	return n, w.err
 }
 
+// Unwrap returns what is written to, for those who need to know what it is.
+func (w *Writer) Unwrap() io.Writer { return w.w }
+
 // Err returns the first error of Write.
 func (w *Writer) Err() error { return w.err }

@@ -61,6 +61,14 @@ func (p *Terminal) WaitFor(t testing.TB, text string) string {
 	return p.text.String()
 }
 
+// Type types a text; "\x03" is the key that interrupts.
+func (p *Terminal) Type(t testing.TB, text string) {
+	t.Helper()
+	if _, err := p.master.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Next waits until more is written to the terminal.
 func (p *Terminal) Next(t testing.TB) {
 	t.Helper()
