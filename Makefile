@@ -28,6 +28,8 @@ BENCHFLAGS  ?=
 COUNT       ?= 6
 REF         ?= HEAD
 LIMIT       ?= 10
+PREFIX      ?= /usr/local
+DESTDIR     ?=
 
 GOTEST       = go test -p $(JOBS) -timeout $(TIMEOUT) -run '$(RUN)'
 SCRIPTS     := $(wildcard scripts/* .ci/run)
@@ -40,7 +42,7 @@ crash-packages = $(shell grep -rlE --include='*_test.go' '^//go:build .*crashtes
 .PHONY: help
 help: ## list the targets (default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\n%s\n' 'Settings: PKG RUN JOBS TIMEOUT CRASH CRASHTIME FUZZTIME BENCH BENCHFLAGS COUNT REF LIMIT, as in: make test PKG=./db/... RUN=Names'
+	@printf '\n%s\n' 'Settings: PKG RUN JOBS TIMEOUT CRASH CRASHTIME FUZZTIME BENCH BENCHFLAGS COUNT REF LIMIT PREFIX DESTDIR, as in: make test PKG=./db/... RUN=Names'
 
 .PHONY: setup
 setup: ## install the Debian packages that tests need, or say which are missing
@@ -57,6 +59,25 @@ cross: ## compile for every supported platform
 	@for arch in $(ARCHES); do \
 		echo "build linux/$$arch"; GOOS=linux GOARCH=$$arch $(GOBUILD) ./...; \
 	done
+
+.PHONY: install
+install: SHARE = $(DESTDIR)$(PREFIX)/share
+install: build ## install programs, manual pages and completions below DESTDIR and PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man1 $(SHARE)/man/man8 $(SHARE)/bash-completion/completions \
+		$(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	install bin/csdb bin/containers-storage $(DESTDIR)$(PREFIX)/bin
+	ln -sf containers-storage $(DESTDIR)$(PREFIX)/bin/oci-storage
+	install -m 644 docs/man/*.1 $(SHARE)/man/man1
+	install -m 644 docs/man/*.8 $(SHARE)/man/man8
+	ln -sf containers-storage.1 $(SHARE)/man/man1/oci-storage.1
+	install -m 644 docs/completion/bash/containers-storage $(SHARE)/bash-completion/completions
+	ln -sf containers-storage $(SHARE)/bash-completion/completions/oci-storage
+	install -m 644 docs/completion/zsh/_containers-storage $(SHARE)/zsh/site-functions
+	install -m 644 docs/completion/fish/containers-storage.fish $(SHARE)/fish/vendor_completions.d
+	ln -sf containers-storage.fish $(SHARE)/fish/vendor_completions.d/oci-storage.fish
+	bin/csdb completion bash >$(SHARE)/bash-completion/completions/csdb
+	bin/csdb completion zsh >$(SHARE)/zsh/site-functions/_csdb
+	bin/csdb completion fish >$(SHARE)/fish/vendor_completions.d/csdb.fish
 
 .PHONY: demo
 demo: setup build ## a root file system in, a container on top, the same bytes out

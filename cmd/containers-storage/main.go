@@ -12,6 +12,8 @@ import (
 	"github.com/csdb/csdb/internal/userns"
 )
 
+//go:generate go test -count=1 -run (ManualPages|Completions)Are . -update
+
 // version is set by the linker. Where it is empty the build information of the
 // program has the version.
 var version string
