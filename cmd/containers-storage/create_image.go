@@ -54,23 +54,30 @@ func (o *createImage) run(ctx context.Context, s *session, args []string) error 
 	if err != nil {
 		return err
 	}
-	var image *model.Image
-	err = s.store.Update(ctx, func(tx *graph.Tx) error {
-		top, err := layerOf(&tx.ReadTx, optional(args))
-		if err != nil {
-			return err
-		}
-		image, err = tx.CreateImage(graph.ImageSpec{
-			ID: model.ImageID(o.id), TopLayer: top, Names: o.names, Digest: digest.Digest(o.digest), Metadata: text,
-		})
+	spec := graph.ImageSpec{ID: model.ImageID(o.id), Names: o.names, Digest: digest.Digest(o.digest), Metadata: text}
+	err = s.store.View(ctx, func(tx *graph.ReadTx) error {
+		spec.TopLayer, err = layerOf(tx, optional(args))
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if o.json {
-		return cli.WriteJSON(s.Stdout, newImageRecord(image, nil))
+	// If the layer goes meanwhile, this says so.
+	image, err := s.store.CreateImage(ctx, spec)
+	if err != nil {
+		return err
 	}
-	s.printCreated(image.ID, image.Names)
-	return nil
+	if !o.json {
+		s.printCreated(image.ID, image.Names)
+		return nil
+	}
+	var data []model.Data // there is some if an image of another store had the ID
+	err = s.store.View(ctx, func(tx *graph.ReadTx) error {
+		data, err = tx.Data(image.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return cli.WriteJSON(s.Stdout, newImageRecord(image, data))
 }

@@ -24,6 +24,18 @@ import (
 // its own.
 type script struct {
 	dir, root, runRoot, driver string
+	flags                      []string // global ones, besides those for the fields above
+}
+
+// with returns the store with more global flags.
+func (s script) with(flags ...string) script {
+	s.flags = slices.Concat(s.flags, flags)
+	return s
+}
+
+// beside returns another store in the same directory.
+func (s script) beside(name string) script {
+	return script{dir: s.dir, root: filepath.Join(s.dir, name), runRoot: filepath.Join(s.dir, name+"-run"), driver: s.driver}
 }
 
 // forEachDriver runs a test with a store of each driver. What every script may
@@ -72,7 +84,7 @@ func (s script) command(t *testing.T, words ...string) *exec.Cmd {
 
 // withRoots puts the flags that say which store is meant before words.
 func (s script) withRoots(words []string) []string {
-	return slices.Concat([]string{"--graph", s.root, "--run", s.runRoot, "--storage-driver", s.driver}, words)
+	return slices.Concat([]string{"--graph", s.root, "--run", s.runRoot, "--storage-driver", s.driver}, s.flags, words)
 }
 
 // try runs the command and returns what it printed on both streams, and its

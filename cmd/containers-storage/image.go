@@ -27,7 +27,8 @@ type imageRecord struct {
 	Created      time.Time                `json:"created"`
 	Flags        map[string]any           `json:"flags,omitempty"`
 
-	digests []digest.Digest // all of them, the main one first
+	digests  []digest.Digest // all of them, the main one first
+	readOnly bool            // it is in another store
 }
 
 func newImageRecord(i *model.Image, data []model.Data) imageRecord {
@@ -35,7 +36,7 @@ func newImageRecord(i *model.Image, data []model.Data) imageRecord {
 		ID: i.ID, Digest: i.MainDigest(), Names: i.Names, NamesHistory: i.NamesHistory,
 		Layer: i.TopLayer, MappedLayers: i.MappedTopLayers, Metadata: i.Metadata,
 		DataNames: dataNames(data), DataSizes: dataSizes(data), DataDigests: dataDigests(data),
-		Created: i.Created.UTC(), Flags: i.Flags, digests: i.Digests(),
+		Created: i.Created.UTC(), Flags: i.Flags, digests: i.Digests(), readOnly: i.ReadOnly,
 	}
 }
 
@@ -60,4 +61,5 @@ func printImage(ctx context.Context, s *session, i imageRecord) {
 	}
 	s.printEach("Data", i.DataNames)
 	s.printSize(s.store.ImageUsage(ctx, i.ID))
+	s.printReadOnly(i.readOnly)
 }

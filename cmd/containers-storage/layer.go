@@ -32,13 +32,15 @@ type layerRecord struct {
 	UIDMap           []model.IDMap     `json:"uidmap,omitempty"`
 	GIDMap           []model.IDMap     `json:"gidmap,omitempty"`
 	DataNames        []string          `json:"big-data-names,omitempty"`
+
+	readOnly bool // it is in another store
 }
 
 func newLayerRecord(l *model.Layer, data []model.Data) layerRecord {
 	record := layerRecord{
 		ID: l.ID, Names: l.Names, Parent: l.Parent, Metadata: l.Metadata, MountLabel: l.MountLabel,
 		Created: l.Created.UTC(), TOCDigest: l.TOCDigest, Flags: l.Flags, UIDMap: l.UIDMap, GIDMap: l.GIDMap,
-		DataNames: dataNames(data),
+		DataNames: dataNames(data), readOnly: l.ReadOnly,
 	}
 	if d := l.Diff; d != nil {
 		record.CompressedDigest, record.CompressedSize = d.CompressedDigest, d.CompressedSize
@@ -65,6 +67,14 @@ func printLayer(_ context.Context, s *session, l layerRecord) {
 		fmt.Fprintf(s.Stdout, "Parent: %s\n", l.Parent)
 	}
 	s.printEach("Name", l.Names)
+	s.printReadOnly(l.readOnly)
+}
+
+// printReadOnly says so if an object is in another store.
+func (s *session) printReadOnly(readOnly bool) {
+	if readOnly {
+		fmt.Fprintln(s.Stdout, "Read Only: true")
+	}
 }
 
 func (s *session) printIDMaps(side string, maps []model.IDMap) {

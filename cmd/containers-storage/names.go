@@ -18,9 +18,9 @@ func (p *program) nameCommands() []*urfave.Command {
 	return []*urfave.Command{
 		p.existsCommand(),
 		p.getNamesCommand(),
-		p.changeNamesCommand("add", "Give names to a layer, an image or a container", (*graph.Tx).AddNames),
-		p.changeNamesCommand("remove", "Take names from a layer, an image or a container", (*graph.Tx).RemoveNames),
-		p.changeNamesCommand("set", "Replace the names of a layer, an image or a container", (*graph.Tx).SetNames),
+		p.changeNamesCommand("add", "Give names to a layer, an image or a container", (*graph.Store).AddNames),
+		p.changeNamesCommand("remove", "Take names from a layer, an image or a container", (*graph.Store).RemoveNames),
+		p.changeNamesCommand("set", "Replace the names of a layer, an image or a container", (*graph.Store).SetNames),
 		p.metadataCommand(),
 		p.setMetadataCommand(),
 	}
@@ -75,10 +75,13 @@ func findNamed(tx *graph.ReadTx, ref string) (model.ID, error) {
 type changeNames struct {
 	names  []string
 	json   bool
-	change func(tx *graph.Tx, id model.ID, names ...string) ([]string, error)
+	change renaming
 }
 
-func (p *program) changeNamesCommand(verb, usage string, change func(*graph.Tx, model.ID, ...string) ([]string, error)) *urfave.Command {
+// renaming is a method of the store.
+type renaming func(s *graph.Store, ctx context.Context, id model.ID, names ...string) ([]string, error)
+
+func (p *program) changeNamesCommand(verb, usage string, change renaming) *urfave.Command {
 	o := &changeNames{change: change}
 	name := verb + "-names"
 	return p.command(urfave.Command{
@@ -99,18 +102,18 @@ Example:
 
 // run changes the names of the first argument; scripts may give more of them.
 func (o *changeNames) run(ctx context.Context, s *session, args []string) error {
-	var names []string
-	err := s.store.Update(ctx, func(tx *graph.Tx) error {
-		id, err := findNamed(&tx.ReadTx, args[0])
-		if err != nil {
-			return err
-		}
-		all, err := o.change(tx, id, o.names...)
-		names = append(names, all...) // null in JSON if there are none
+	var id model.ID
+	err := s.store.View(ctx, func(tx *graph.ReadTx) (err error) {
+		id, err = findNamed(tx, args[0])
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	all, err := o.change(s.store, ctx, id, o.names...)
 	if err != nil || !o.json {
 		return err
 	}
+	names := append([]string(nil), all...) // null in JSON if there are none
 	return cli.WriteJSON(s.Stdout, names)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,22 +19,24 @@ import (
 
 func TestGlobalFlagsBeforeTheCommandAreNotForgotten(t *testing.T) {
 	t.Parallel()
-	for _, flag := range []string{"--image-store=/nowhere", "--transient-store"} {
-		s := newLocalStore(t)
-		for _, words := range [][]string{
-			{flag, "--graph", s.root, "--run", s.runRoot, "layers"},
-			{"--graph", s.root, "--run", s.runRoot, "layers", flag},
-		} {
-			r := s.run(t, words...)
-			name, _, _ := strings.Cut(flag, "=")
-			if want := "error initializing: " + name + ": not supported\n"; r.status != exitFailed || r.stdout != want || r.stderr != "" {
-				t.Errorf("%q: %+v, want %q", words, r, want)
-			}
+	s := newLocalStore(t)
+	images := filepath.Join(t.TempDir(), "images")
+	roots := []string{"--graph", s.root, "--run", s.runRoot, "--storage-driver", "vfs"}
+	for i, words := range [][]string{
+		append([]string{"--image-store", images, "--transient-store"}, append(roots, "create-container", "--id=c0", "")...),
+		append(roots, "create-container", "--image-store", images, "--transient-store", "--id=c1", ""),
+	} {
+		if r := s.run(t, words...); r.status != 0 {
+			t.Fatalf("%q: %+v", words, r)
 		}
-		for _, root := range []string{s.root, s.runRoot} {
-			if _, err := os.Lstat(root); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("%s has been made before %s was refused: %v", root, flag, err)
-			}
+		if r := s.run(t, append(roots, "exists", "-c", fmt.Sprint("c", i))...); r.status != exitFailed {
+			t.Errorf("%q: the container is not transient", words)
+		}
+		if _, err := os.Lstat(filepath.Join(images, "csdb.db")); err != nil {
+			t.Errorf("%q: %v", words, err)
+		}
+		if err := os.RemoveAll(images); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -42,7 +42,7 @@ storage.driver                           overlay              FILE:2         use
 storage.driver_priority                  overlay, vfs         FILE:6         ignored
 storage.graphroot                        /srv/x               FILE:3         used
 storage.runroot                          /run/mine            $CSDB_RUNROOT  used
-storage.transient_store                  true                 FILE:5         not supported
+storage.transient_store                  true                 FILE:5         used
 storage.options.mountopt                 nodev                FILE:8         ignored
 storage.options.overlay.mountopt         nodev,metacopy=on    FILE:12        used
 storage.options.vfs.ignore_chown_errors  true                 FILE:14        ignored
@@ -58,7 +58,7 @@ storage.flavor                           ` + "\uFFFD[31mred" + `             FIL
 				`{"key":"storage.driver_priority","value":["overlay","vfs"],"source":{"file":"FILE","line":6},"effect":"ignored"}`,
 				`{"key":"storage.graphroot","value":"/mnt/copy","source":{"flag":"--root"},"effect":"used"}`,
 				`{"key":"storage.runroot","value":"/run/mine","source":{"variable":"CSDB_RUNROOT"},"effect":"used"}`,
-				`{"key":"storage.transient_store","value":true,"source":{"file":"FILE","line":5},"effect":"not supported"}`,
+				`{"key":"storage.transient_store","value":true,"source":{"file":"FILE","line":5},"effect":"used"}`,
 				`{"key":"storage.options.mountopt","value":"nodev","source":{"file":"FILE","line":8},"effect":"used"}`,
 				`{"key":"storage.options.overlay.mountopt","value":"nodev,metacopy=on","source":{"file":"FILE","line":12},"effect":"ignored"}`,
 				`{"key":"storage.options.vfs.ignore_chown_errors","value":"true","source":{"file":"FILE","line":14},"effect":"used"}`,

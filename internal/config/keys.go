@@ -23,10 +23,10 @@ var rules = []rule{
 	{key: GraphRoot, kind: kindPath, status: Used, fallback: "/var/lib/containers/storage"},
 	{key: RunRoot, kind: kindPath, status: Used, fallback: "/run/containers/storage"},
 	{key: RootlessStoragePath, kind: kindPath, status: Used},
-	{key: ImageStore, kind: kindPath, status: Unsupported},
-	{key: TransientStore, kind: kindBool, status: Unsupported},
+	{key: ImageStore, kind: kindPath, status: Used},
+	{key: TransientStore, kind: kindBool, status: Used, fallback: false},
 
-	{key: prefix + "additionalimagestores", kind: kindList, status: Unsupported},
+	{key: prefix + "additionalimagestores", kind: kindList, status: Used},
 	{key: prefix + "additionallayerstores", kind: kindList, status: Unsupported},
 	{key: prefix + "size", kind: kindSize, status: Unsupported, driver: true, asks: limits},
 	{key: prefix + "mount_program", kind: kindText, status: Unsupported, driver: true},
