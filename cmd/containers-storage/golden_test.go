@@ -31,6 +31,9 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // IDs, digests, times and paths differ from run to run; each is replaced by a
 // word that tells which one it is. Usage and lists of options are not shown
 // again.
+//
+// Besides those in testdata, there is one for each command in testdata/commands,
+// see TestEveryCommandHasItsCases.
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.golden")
@@ -40,21 +43,25 @@ func TestGolden(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".golden"), func(t *testing.T) {
 			t.Parallel()
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := newTranscript(t).run(t, string(want))
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", file, diff)
-			}
+			checkGolden(t, file, newTranscript(t))
 		})
+	}
+}
+
+// checkGolden runs the commands of a golden file.
+func checkGolden(t *testing.T, file string, s *transcript) {
+	t.Helper()
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := s.run(t, string(want))
+	if *update {
+		writeFile(t, file, got)
+		return
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
 	}
 }
 
@@ -64,6 +71,7 @@ type transcript struct {
 	environment map[string]string
 	known       map[string]string // what is replaced
 	shown       map[string]bool   // usage and lists of options
+	brief       bool              // nor are they shown the first time
 	out         strings.Builder
 }
 
@@ -173,6 +181,10 @@ func (s *transcript) replaceAll(text string) string {
 
 // shorten takes out usage and lists of options that were shown before.
 func (s *transcript) shorten(text string) string {
+	if s.brief {
+		text = regexp.MustCompile(`(?s)Usage: .*?\nOptions:\n`).ReplaceAllString(text, "<usage>\n")
+		return regexp.MustCompile(`\n(  --[^\n]*\n)+`).ReplaceAllString(text, "<options>\n")
+	}
 	for what, pattern := range map[string]string{
 		"<usage as above>\n":   `(?s)Usage: .*?\nOptions:\n`,
 		"<options as above>\n": `(?s)\n  --debug, -D.*?\n  --unshare[^\n]*\n`,

@@ -13,6 +13,7 @@ import (
 	"github.com/csdb/csdb/internal/cli"
 	"github.com/csdb/csdb/internal/config"
 	"github.com/csdb/csdb/internal/testutil"
+	"github.com/csdb/csdb/internal/userns"
 )
 
 // localStore runs commands in this process on a store of the driver vfs.
@@ -51,6 +52,8 @@ func runHere(ctx context.Context, environment map[string]string, stdin string, a
 			return value, set
 		}},
 	}
+	// A namespace is never made in this process, but it can be in one.
+	env.User = min(userns.StateOf(env.Getenv), userns.Inside)
 	status := run(ctx, env, args)
 	return result{stdout: stdout.String(), stderr: stderr.String(), status: status}
 }
