@@ -33,6 +33,7 @@ DESTDIR     ?=
 
 GOTEST       = go test -p $(JOBS) -timeout $(TIMEOUT) -run '$(RUN)'
 SCRIPTS     := $(wildcard scripts/* .ci/run)
+OLDSCRIPTS  := $(wildcard cmd/containers-storage/testdata/scripts/*.sh)
 
 # crash-packages lists the packages with tests that use crash points, which are
 # there with -tags crashtest only.
@@ -145,6 +146,8 @@ lint: setup bin/golangci-lint ## run the linters over code, settings and scripts
 	bin/golangci-lint run $(PKG)
 	bin/golangci-lint run --build-tags crashtest $(PKG)
 	shellcheck $(SCRIPTS)
+	shellcheck -s sh $(OLDSCRIPTS)
+	shellcheck -s bash docs/completion/bash/*
 
 .PHONY: fmt
 fmt: bin/golangci-lint ## format the code
