@@ -26,7 +26,7 @@ func TestScriptsOfOCIStorageGoOn(t *testing.T) {
 		}
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
-			forEachDriver(t, func(t *testing.T, s script) {
+			forEachStore(t, func(t *testing.T, s script) {
 				base, err := os.ReadFile("testdata/files/base.tar")
 				if err != nil {
 					t.Fatal(err)

@@ -43,7 +43,7 @@ func (s script) conf(t *testing.T, pullOptions string) string {
 
 func TestScriptFillsALayerFromADirectory(t *testing.T) {
 	t.Parallel()
-	forEachDriver(t, func(t *testing.T, s script) {
+	forEachStore(t, func(t *testing.T, s script) {
 		if s.driver != "overlay" {
 			t.Skip("the script is for overlay only")
 		}

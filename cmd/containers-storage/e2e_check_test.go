@@ -178,3 +178,28 @@ func (s script) damageItem(t *testing.T, object string, longer bool) {
 		t.Fatal(err)
 	}
 }
+
+func TestScriptDeletesLayersThatNothingUses(t *testing.T) {
+	t.Parallel()
+	forEachDriver(t, func(t *testing.T, s script) {
+		s.ok(t, "import-layer", "-i", "used", "-f", testFile(t, "base.tar"))
+		s.ok(t, "create-image", "-i", "image", "used")
+		s.ok(t, "create-container", "-i", "container", "image")
+		for _, words := range [][]string{{"check"}, {"check", "-r"}, {"check", "-m", "0"}, {"check", "-r", "-m", "0"}} {
+			s.wantOutput(t, "", words...)
+		}
+		s.ok(t, "create-layer", "-i", "lone")
+		s.ok(t, "create-layer", "-i", "above", "lone")
+		s.wantOutput(t, "", "check", "-r") // they are not old
+		s.ok(t, "exists", "-q", "-l", "lone", "above")
+		output := s.ok(t, "check", "-r", "-m", "0")
+		for _, id := range []string{"lone", "above"} {
+			if want := "layer " + id + ": layer not referenced by any images or containers\n"; !strings.Contains(output, want) {
+				t.Errorf("check -r -m 0 printed %q without %q", output, want)
+			}
+			s.fails(t, "exists", "-q", "-l", id)
+		}
+		s.ok(t, "exists", "-q", "used", "container")
+		s.wantOutput(t, "", "check")
+	})
+}

@@ -82,7 +82,7 @@ func wantFile(t *testing.T, path, want string) {
 
 func TestScriptCopiesTrees(t *testing.T) {
 	t.Parallel()
-	forEachDriver(t, func(t *testing.T, s script) {
+	forEachStore(t, func(t *testing.T, s script) {
 		s.makeTree(t, s.path("tree"))
 		s.ok(t, "import-layer", "-i", "lower", "-f", testFile(t, "base.tar"))
 		s.ok(t, "create-layer", "-i", "one", "lower")
@@ -125,7 +125,7 @@ func wantOwner(path string, uid, gid uint32) error {
 
 func TestScriptCopiesFiles(t *testing.T) {
 	t.Parallel()
-	forEachDriver(t, func(t *testing.T, s script) {
+	forEachStore(t, func(t *testing.T, s script) {
 		s.ok(t, "create-layer", "-i", "layer")
 		s.file(t, "one", "1")
 		s.file(t, "two", "2")

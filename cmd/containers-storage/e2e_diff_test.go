@@ -120,7 +120,7 @@ func wantEntries(t *testing.T, want []string, archive []byte) {
 
 func TestScriptComparesLayers(t *testing.T) {
 	t.Parallel()
-	forEachDriver(t, func(t *testing.T, s script) {
+	forEachStore(t, func(t *testing.T, s script) {
 		ids := s.populate(t)
 		s.wantThreeLayers(t, ids) // mounted
 		for _, id := range ids {
@@ -132,7 +132,7 @@ func TestScriptComparesLayers(t *testing.T) {
 
 func TestScriptCopiesLayersByTheirDiffs(t *testing.T) {
 	t.Parallel()
-	forEachDriver(t, func(t *testing.T, s script) {
+	forEachStore(t, func(t *testing.T, s script) {
 		ids := s.populate(t)
 		s.ok(t, append([]string{"unmount"}, ids...)...)
 		var plain, zipped []string
@@ -186,7 +186,7 @@ func wantGzip(t *testing.T, path string, got []byte) {
 
 func TestScriptAppliesToAMountedLayer(t *testing.T) {
 	t.Parallel()
-	forEachDriver(t, func(t *testing.T, s script) {
+	forEachStore(t, func(t *testing.T, s script) {
 		layer := s.line(t, "create-layer")
 		dir := s.line(t, "mount", layer)
 		s.wantOutput(t, "", "apply-diff", "-f", testFile(t, "base.tar.xz"), layer)
@@ -225,7 +225,7 @@ func testFile(t *testing.T, name string) string {
 
 func TestScriptStacksManyLayers(t *testing.T) {
 	t.Parallel()
-	forEachDriver(t, func(t *testing.T, s script) {
+	forEachStore(t, func(t *testing.T, s script) {
 		// More than fits into one page of mount options, unless the paths in
 		// them are short. Without mounts a chain is much like another.
 		depth := map[string]int{"overlay": 301, "vfs": 31}[s.driver]

@@ -43,7 +43,7 @@ func TestScriptCountsMounts(t *testing.T) {
 
 func TestScriptChangesLayersThroughMounts(t *testing.T) {
 	t.Parallel()
-	forEachDriver(t, func(t *testing.T, s script) {
+	forEachStore(t, func(t *testing.T, s script) {
 		lower := s.line(t, "create-layer")
 		dir := s.line(t, "mount", lower)
 		for _, name := range []string{"stays", "goes"} {
@@ -86,7 +86,7 @@ func (s script) wantFilesIn(t *testing.T, layer string, want ...string) {
 
 func TestScriptFindsWhatAVolatileContainerWrote(t *testing.T) {
 	t.Parallel()
-	forEachDriver(t, func(t *testing.T, s script) {
+	forEachStore(t, func(t *testing.T, s script) {
 		s.ok(t, "import-layer", "-i", "base", "-f", testFile(t, "base.tar"))
 		s.ok(t, "create-image", "-n", "image", "base")
 		container := s.line(t, "create-container", "--volatile", "image")
@@ -117,7 +117,7 @@ func layerOfContainer(t *testing.T, s script, container string) string {
 
 func TestScriptUnmountsAllAtShutdown(t *testing.T) {
 	t.Parallel()
-	forEachDriver(t, func(t *testing.T, s script) {
+	forEachStore(t, func(t *testing.T, s script) {
 		layer := s.line(t, "create-layer")
 		dir := s.line(t, "mount", layer)
 		s.wantFailure(t, "layer is in use", "shutdown")

@@ -13,7 +13,8 @@ func TestScriptUsesRelativeRoots(t *testing.T) {
 	t.Parallel()
 	forEachDriver(t, func(t *testing.T, s script) {
 		for _, roots := range [][2]string{{"one/two/root", "one/three/run"}, {"./four/root", "./four/run"}} {
-			relative := script{dir: s.dir, root: roots[0], runRoot: roots[1], driver: s.driver}
+			relative := s
+			relative.root, relative.runRoot = roots[0], roots[1]
 			relative.wantOutput(t, "", "layers")
 			absolute := fmt.Sprintf("Root: %s\nRun Root: %s\n", filepath.Join(s.dir, roots[0]), filepath.Join(s.dir, roots[1]))
 			if output := relative.ok(t, "status"); !strings.HasPrefix(output, absolute) {
@@ -160,7 +161,7 @@ func TestScriptListsWhatItMakes(t *testing.T) {
 
 func TestScriptDeletesInOrder(t *testing.T) {
 	t.Parallel()
-	forEachDriver(t, func(t *testing.T, s script) {
+	forEachStore(t, func(t *testing.T, s script) {
 		lower := s.line(t, "import-layer", "-r", "-f", testFile(t, "base.tar"))
 		upper := s.line(t, "import-layer", "-f", testFile(t, "top.tar"), lower)
 		image := s.line(t, "create-image", upper)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,14 +21,19 @@ import (
 // The tests whose names begin with TestScript do what scripts do: each command
 // is a process of its own, and most look at both streams as one.
 
+// everywhere says where the scripts are run besides where they always are.
+var everywhere = flag.Bool("everywhere", false, "run every script on every file system")
+
 // script is a store that scripts work on, in a directory of a file system of
 // its own.
 type script struct {
 	dir, root, runRoot, driver string
-	flags                      []string // global ones, besides those for the fields above
+	// flags stand before each command, besides those that say which store is
+	// meant.
+	flags []string
 }
 
-// with returns the store with more global flags.
+// with returns the store with more such flags.
 func (s script) with(flags ...string) script {
 	s.flags = slices.Concat(s.flags, flags)
 	return s
@@ -38,17 +44,46 @@ func (s script) beside(name string) script {
 	return script{dir: s.dir, root: filepath.Join(s.dir, name), runRoot: filepath.Join(s.dir, name+"-run"), driver: s.driver}
 }
 
+// stores returns what scripts have to work on alike, by what it is on which file
+// system.
+func stores(filesystems []string) map[string]script {
+	all := make(map[string]script)
+	for _, driver := range []string{"overlay", "vfs"} {
+		for _, fs := range filesystems {
+			all[driver+" on "+fs] = script{driver: driver}
+		}
+		all[driver+" transient on ext4"] = script{driver: driver, flags: []string{"--transient-store"}}
+	}
+	return all
+}
+
 // forEachDriver runs a test with a store of each driver. What every script may
-// rely on is checked after it: wipe and shutdown leave no mount below the
-// roots, and the database agrees with itself.
+// rely on is checked after it: wipe and shutdown leave no mount below the roots,
+// and the database agrees with itself.
 func forEachDriver(t *testing.T, test func(t *testing.T, s script)) {
 	t.Helper()
+	if *everywhere {
+		forEachStore(t, test)
+	} else {
+		runOn(t, []string{"ext4"}, test)
+	}
+}
+
+// forEachStore is forEachDriver for scripts about what is in layers. They run on
+// XFS too, where files that are copied share their blocks.
+func forEachStore(t *testing.T, test func(t *testing.T, s script)) {
+	t.Helper()
+	runOn(t, []string{"ext4", "xfs"}, test)
+}
+
+func runOn(t *testing.T, filesystems []string, test func(t *testing.T, s script)) {
+	t.Helper()
 	testutil.NeedRoot(t)
-	for _, driver := range []string{"overlay", "vfs"} {
-		t.Run(driver, func(t *testing.T) {
+	for name, s := range stores(filesystems) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := testutil.SharedLoop(t, "ext4")
-			s := script{dir: dir, root: filepath.Join(dir, "root"), runRoot: filepath.Join(dir, "runroot"), driver: driver}
+			s.dir = testutil.SharedLoop(t, name[strings.LastIndex(name, " ")+1:])
+			s.root, s.runRoot = filepath.Join(s.dir, "root"), filepath.Join(s.dir, "runroot")
 			defer s.finish(t) // while the context of the test lasts
 			test(t, s)
 		})

@@ -199,7 +199,8 @@ func TestRootGetsOneNamespaceIfHeWants(t *testing.T) {
 		t.Fatal(err)
 	}
 	const show = "readlink /proc/self/ns/user /proc/self/ns/mnt"
-	nested := show + `; /proc/$PPID/exe unshare sh -c "` + show + `"; /proc/$PPID/exe layers -U`
+	again := "; /proc/$PPID/exe " + strings.Join(s.withRoots(nil), " ") + " "
+	nested := show + again + `unshare sh -c "` + show + `"` + again + `layers -U`
 	got := runProcess(t, s.command(t, "unshare", "sh", "-ec", nested))
 	all := lines(got.stdout)
 	if got.status != 0 || len(all) != 4 || all[0] == outside || all[2] != all[0] || all[3] != all[1] {
