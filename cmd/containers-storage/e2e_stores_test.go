@@ -150,6 +150,7 @@ func TestScriptSplitsTheStore(t *testing.T) {
 func TestScriptHasTransientContainers(t *testing.T) {
 	t.Parallel()
 	forEachDriver(t, func(t *testing.T, s script) {
+		s.flags = nil
 		_, image := s.filled(t)
 		transient := s.with("--transient-store")
 		lasting := s.created(t, "create-container", image)
