@@ -218,7 +218,7 @@ func goldenValues(t testing.TB) map[string][]byte {
 			Seq: 3, TxID: 4, Time: when, PID: 5, Command: "command", Omitted: 6,
 			Changes: []Change{{Op: OpCreate, Kind: model.KindLayer, ID: "id", Detail: []string{"d"}}},
 		}),
-		"info": encode(t, infos, keyInfo, &Info{UUID: "uuid", Created: when, Driver: "driver", Features: []string{"f"}}),
+		"info": encode(t, infos, keyInfo, &Info{UUID: "uuid", Created: when, Driver: "driver", Features: []string{"f"}, Of: "of"}),
 		"usage": encode(t, usages, keyUsage, &Usage{
 			Layers: 1, Images: 2, Containers: 3, LayerBytes: 4, UnusedLayerBytes: 5, DataItems: 6, DataBytes: 7, TarSplitBytes: 8,
 		}),

@@ -21,6 +21,11 @@ import (
 // directory root, and opens it. If there is one already it returns an error
 // that matches model.ErrExists.
 func Create(ctx context.Context, root, driver string, options Options) (*DB, error) {
+	return create(ctx, root, &Info{Driver: driver}, options)
+}
+
+// create is Create for a store of which info tells all but its UUID and the time.
+func create(ctx context.Context, root string, info *Info, options Options) (*DB, error) {
 	path := filepath.Join(root, FileName)
 	if options.ReadOnly {
 		return nil, fmt.Errorf("database %s: %w", path, model.ErrStoreIsReadOnly)
@@ -28,8 +33,7 @@ func Create(ctx context.Context, root, driver string, options Options) (*DB, err
 	if id, err := readMarker(path); err != nil || id != "" {
 		return nil, fmt.Errorf("%s: %w", markerPath(path), errors.Join(model.ErrExists, err))
 	}
-	info, err := newInfo(driver, options)
-	if err != nil {
+	if err := info.begin(options); err != nil {
 		return nil, err
 	}
 	fill := func(tx *Tx) error {
@@ -42,17 +46,18 @@ func Create(ctx context.Context, root, driver string, options Options) (*DB, err
 	return Open(ctx, root, options)
 }
 
-// newInfo describes a new store.
-func newInfo(driver string, options Options) (*Info, error) {
+// begin gives a new store its UUID and the time of its creation.
+func (i *Info) begin(options Options) error {
 	id, err := uuid.NewRandom()
 	if err != nil {
-		return nil, fmt.Errorf("UUID: %w", err)
+		return fmt.Errorf("UUID: %w", err)
 	}
 	now := time.Now
 	if options.Now != nil {
 		now = options.Now
 	}
-	return &Info{UUID: id.String(), Created: now().UTC(), Driver: driver}, nil
+	i.UUID, i.Created = id.String(), now().UTC()
+	return nil
 }
 
 // makeFile makes a bbolt file with a root bucket and those in it, durably

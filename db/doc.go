@@ -20,6 +20,10 @@
 // is deleted, nor what becomes of its content: that is what package graph is
 // for.
 //
+// A store may consist of several places with a database each: ViewAll and UpdateAll
+// run one transaction over several of them. One below a run root (OpenVolatile) is
+// gone with the next boot of the machine.
+//
 // # Schema
 //
 // The database is the file csdb.db in the root of the store. In the following

@@ -16,6 +16,11 @@ func OpenRunAtBoot(ctx context.Context, runRoot, uuid, boot string) (*Run, error
 	return openRun(ctx, runRoot, uuid, boot)
 }
 
+// OpenVolatileAtBoot is OpenVolatile at a boot of the machine with the given ID.
+func OpenVolatileAtBoot(ctx context.Context, dir, of, boot string, options Options) (*DB, error) {
+	return openVolatile(ctx, dir, of, "vfs", boot, options)
+}
+
 // AutoCompactFrom makes the database small enough for tests to compact itself:
 // when the file has so many bytes at least.
 func (db *DB) AutoCompactFrom(size int64) { db.auto.atLeast = size }

@@ -20,6 +20,9 @@ type Info struct {
 	// Features are changes of the format within one schema version that a
 	// program has to know to use the store. There are none so far.
 	Features []string `cbor:"4,keyasint,omitempty" json:"features,omitempty"`
+	// Of is the UUID of the store to which a volatile database belongs, "" for all
+	// others. See OpenVolatile.
+	Of string `cbor:"5,keyasint,omitempty" json:"of,omitempty"`
 }
 
 var (
