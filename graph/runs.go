@@ -40,7 +40,7 @@ func (s *Store) runMembers(ctx context.Context) (*runMembers, error) {
 	s.runs.mu.Unlock()
 	for _, path := range r.paths {
 		for _, transient := range []bool{false, true} {
-			database, err := db.Open(ctx, s.volatileDir(path, transient), db.Options{ReadOnly: true, Log: s.options.Log})
+			database, err := db.OpenVolatile(ctx, s.volatileDir(path, transient), s.info.UUID, s.info.Driver, db.Options{ReadOnly: true, Log: s.options.Log})
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // it is not used, or has gone
 			}

@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/csdb/csdb/db"
-	"github.com/csdb/csdb/internal/fsutil"
 	"github.com/csdb/csdb/model"
 )
 
@@ -29,7 +28,8 @@ import (
 // volatile is one of the volatile databases of a store.
 type volatile struct {
 	role role
-	dir  string
+	dir  string // with a sub-directory for the boot of the machine
+	boot string
 
 	mu     sync.Mutex
 	db     *db.DB // nil if it is not open
@@ -42,12 +42,12 @@ const usedName = "used"
 
 // volatileDirs are the directories in the run root with the volatile databases,
 // by whether the store is transient. Below each there is one for each store by its
-// UUID, and below that one for the boot of the machine.
+// UUID, see db.OpenVolatile.
 var volatileDirs = map[bool]string{false: "csdb-volatile", true: "csdb-transient"}
 
 // volatileDir returns the directory of a volatile database of the store.
 func (s *Store) volatileDir(runRoot string, transient bool) string {
-	return filepath.Join(runRoot, volatileDirs[transient], s.info.UUID, s.boot)
+	return filepath.Join(runRoot, volatileDirs[transient], s.info.UUID)
 }
 
 // findVolatile prepares the use of the volatile databases.
@@ -56,14 +56,14 @@ func (s *Store) findVolatile() {
 		return
 	}
 	s.volatiles = []*volatile{
-		{role: roleVolatile, dir: s.volatileDir(s.options.RunRoot, s.options.TransientStore)},
-		{role: roleHidden, dir: s.volatileDir(s.options.RunRoot, !s.options.TransientStore)},
+		{role: roleVolatile, boot: s.boot, dir: s.volatileDir(s.options.RunRoot, s.options.TransientStore)},
+		{role: roleHidden, boot: s.boot, dir: s.volatileDir(s.options.RunRoot, !s.options.TransientStore)},
 	}
 }
 
 // used tells whether there may be something in the database.
 func (v *volatile) used() (bool, error) {
-	_, err := os.Lstat(filepath.Join(v.dir, usedName))
+	_, err := os.Lstat(filepath.Join(v.dir, v.boot, usedName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -72,7 +72,7 @@ func (v *volatile) used() (bool, error) {
 
 // use notes that there may be something in the database.
 func (v *volatile) use() error {
-	f, err := os.OpenFile(filepath.Join(v.dir, usedName), os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(filepath.Join(v.dir, v.boot, usedName), os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -94,39 +94,13 @@ func (v *volatile) open(ctx context.Context, s *Store) (*db.DB, error) {
 		v.db.Close()
 		v.db = nil
 	}
-	options := db.Options{ReadOnly: s.options.ReadOnly, NoSync: true, Now: s.options.Now, Log: s.options.Log}
-	found, err := db.Open(ctx, v.dir, options)
-	if errors.Is(err, fs.ErrNotExist) && !s.options.ReadOnly {
-		found, err = v.make(ctx, s, options)
-	}
+	options := db.Options{ReadOnly: s.options.ReadOnly, Now: s.options.Now, Log: s.options.Log}
+	found, err := db.OpenVolatile(ctx, v.dir, s.info.UUID, s.info.Driver, options)
 	if err != nil {
 		return nil, fmt.Errorf("database of volatile containers: %w", err)
 	}
 	v.db = found
 	return found, nil
-}
-
-// make makes the database, and removes those of earlier boots.
-func (v *volatile) make(ctx context.Context, s *Store, options db.Options) (*db.DB, error) {
-	if err := fsutil.MakeDirs(v.dir, 0o700); err != nil {
-		return nil, err
-	}
-	earlier, err := os.ReadDir(filepath.Dir(v.dir))
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range earlier {
-		if e.Name() != filepath.Base(v.dir) {
-			if err := os.RemoveAll(filepath.Join(filepath.Dir(v.dir), e.Name())); err != nil {
-				return nil, err
-			}
-		}
-	}
-	made, err := db.Create(ctx, v.dir, s.info.Driver, options)
-	if errors.Is(err, model.ErrExists) { // somebody was faster
-		made, err = db.Open(ctx, v.dir, options)
-	}
-	return made, err
 }
 
 // close ends the use of the database.
