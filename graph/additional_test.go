@@ -17,9 +17,9 @@ import (
 	"github.com/csdb/csdb/model"
 )
 
-// beside makes the place of another store beside the one of the test, and has p
+// reads makes the place of another store beside the one of the test, and has p
 // use it as an additional store.
-func (p *place) beside(t *testing.T, name string, fill func(s *graph.Store)) (root string) {
+func (p *place) reads(t *testing.T, name string, fill func(s *graph.Store)) (root string) {
 	t.Helper()
 	root = filepath.Join(filepath.Dir(p.root), name)
 	other := &place{driver: p.driver, root: root, run: filepath.Join(filepath.Dir(p.root), name+"-run")}
@@ -59,7 +59,7 @@ func fillAdditional(t *testing.T) func(s *graph.Store) {
 func TestLayersAndContainersOnTopOfAnAdditionalStore(t *testing.T) {
 	t.Parallel()
 	eachDriver(t, func(t *testing.T, p *place) {
-		p.beside(t, "more", fillAdditional(t))
+		p.reads(t, "more", fillAdditional(t))
 		s := p.open(t)
 		ctx := t.Context()
 		own := importLayer(t, s, "own", "high", file("d", "own"), file("b", "own"))
@@ -111,7 +111,7 @@ func lines(changes []model.Change) (all []string) {
 func TestEmptyLayersOfAnAdditionalStoreCanBeParents(t *testing.T) {
 	t.Parallel()
 	eachDriver(t, func(t *testing.T, p *place) {
-		p.beside(t, "more", func(s *graph.Store) {
+		p.reads(t, "more", func(s *graph.Store) {
 			for _, l := range []graph.LayerSpec{{ID: "nothing"}, {ID: "on-nothing", Parent: "nothing"}} {
 				must(s.CreateLayer(t.Context(), l))(t)
 			}
@@ -152,7 +152,7 @@ func names(t *testing.T, dir string) (all []string) {
 func TestAdditionalStoresAreSearchedInOrder(t *testing.T) {
 	p := newPlace(t, "vfs")
 	for _, name := range []string{"first", "other"} {
-		p.beside(t, name, func(s *graph.Store) {
+		p.reads(t, name, func(s *graph.Store) {
 			ctx := t.Context()
 			must(s.CreateLayer(ctx, graph.LayerSpec{ID: "same", Names: []string{"of"}, Metadata: name}))(t)
 			must(s.CreateLayer(ctx, graph.LayerSpec{ID: model.LayerID("only-" + name)}))(t)
@@ -199,7 +199,7 @@ func TestAdditionalStoresAreSearchedInOrder(t *testing.T) {
 func TestNothingInAnAdditionalStoreCanBeChanged(t *testing.T) {
 	t.Parallel()
 	eachDriver(t, func(t *testing.T, p *place) {
-		p.beside(t, "more", fillAdditional(t))
+		p.reads(t, "more", fillAdditional(t))
 		s := p.open(t)
 		ctx := t.Context()
 		image, layer := model.ImageID("image"), model.LayerID("high")
@@ -244,7 +244,7 @@ func TestNothingInAnAdditionalStoreCanBeChanged(t *testing.T) {
 func TestImageOfAnAdditionalStoreIsCopiedToBeRenamed(t *testing.T) {
 	t.Parallel()
 	eachDriver(t, func(t *testing.T, p *place) {
-		p.beside(t, "more", fillAdditional(t))
+		p.reads(t, "more", fillAdditional(t))
 		s := p.open(t)
 		ctx := t.Context()
 		id := model.ImageID("image")
@@ -291,7 +291,7 @@ func TestImageOfAnAdditionalStoreIsCopiedToBeRenamed(t *testing.T) {
 
 func TestImageMadeInPlaceOfOneInAnAdditionalStore(t *testing.T) {
 	p := newPlace(t, "vfs")
-	p.beside(t, "more", func(s *graph.Store) {
+	p.reads(t, "more", func(s *graph.Store) {
 		importLayer(t, s, "layer", "", file("a", "1"))
 		must(s.CreateImage(t.Context(), graph.ImageSpec{
 			ID: "image", TopLayer: "layer", Names: []string{"theirs", "taken"}, Metadata: "meta", Flags: map[string]any{"a": "theirs", "b": "theirs"},
@@ -317,7 +317,7 @@ func TestImageMadeInPlaceOfOneInAnAdditionalStore(t *testing.T) {
 func TestImageOfAnAdditionalStoreIsMountedReadOnly(t *testing.T) {
 	t.Parallel()
 	eachDriver(t, func(t *testing.T, p *place) {
-		p.beside(t, "more", fillAdditional(t))
+		p.reads(t, "more", fillAdditional(t))
 		s := p.open(t)
 		ctx := t.Context()
 		path := must(s.MountImage(ctx, "name", graph.MountOptions{}))(t)

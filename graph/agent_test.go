@@ -25,6 +25,7 @@ type op struct {
 	Names  []string
 	Data   []byte
 	Force  bool
+	Lost   bool // a container is volatile
 	N      int
 }
 
@@ -40,8 +41,8 @@ type result struct {
 // agent is what a child process runs: it opens a store and does what it is
 // told, one operation after the other.
 func agent(ctx context.Context, args []string) error {
-	p := place{driver: args[0], root: args[1], run: args[2]}
-	s, err := graph.Open(ctx, graph.Options{Root: p.root, RunRoot: p.run, Driver: p.driver})
+	options := graph.Options{Driver: args[0], Root: args[1], RunRoot: args[2], ImageStore: args[3]}
+	s, err := graph.Open(ctx, options)
 	if err != nil {
 		return err
 	}
@@ -71,7 +72,8 @@ type remote struct {
 // startAgent starts an agent for a store, with more in its environment.
 func startAgent(t testing.TB, p *place, environment ...string) *remote {
 	t.Helper()
-	child := testutil.Child(t, "agent", p.driver, p.root, p.run)
+	options := p.options(t)
+	child := testutil.Child(t, "agent", p.driver, p.root, p.run, options.ImageStore)
 	child.Env = append(child.Env, environment...)
 	in := must(child.StdinPipe())(t)
 	out := must(child.StdoutPipe())(t)

@@ -17,6 +17,7 @@ import (
 // scenario is some work, during which a process is killed.
 type scenario struct {
 	name  string
+	split bool // there is an image store
 	given []op // is done before
 	// damaged are layers that are put in quarantine before.
 	damaged []model.LayerID
@@ -68,6 +69,30 @@ func scenarios(t testing.TB) []scenario {
 			{Do: "publish", ID: "newer", Parent: "new-2", Names: []string{"app"}},
 		}},
 		{name: "container", given: []op{base, image}, do: container.life()},
+		{name: "volatile", given: []op{base, image, container, lost("v", "x")}, do: []op{
+			{Do: "rename", Kind: model.KindContainer, ID: "v", Key: "add", Names: []string{"web"}},
+			{Do: "rename", Kind: model.KindContainer, ID: "c", Key: "set", Names: []string{"x", "y"}},
+			lost("w", "z"),
+			{Do: "rename", Kind: model.KindContainer, ID: "w", Key: "add", Names: []string{"y", "web"}},
+			{Do: "delete", Kind: model.KindContainer, ID: "v"},
+		}},
+		{name: "settle", given: []op{base, image, container, lost("v", "x")}, wrecks: []wreck{
+			{crashpoint.SeveralCommitted, op{Do: "rename", Kind: model.KindContainer, ID: "v", Key: "add", Names: []string{"web"}}},
+		}, do: []op{
+			{Do: "rename", Kind: model.KindContainer, ID: "v", Key: "remove", Names: []string{"x"}},
+		}},
+		{name: "image store", split: true, given: []op{base, image}, do: []op{
+			container,
+			{Do: "mount", ID: "c"},
+			{Do: "put", ID: "of-c", Key: "f", Data: []byte("x")},
+			{Do: "unmount", ID: "c"},
+			publish,
+			{Do: "create", Kind: model.KindContainer, ID: "d", Parent: "new"},
+			{Do: "delete", Kind: model.KindContainer, ID: "d"},
+			{Do: "delete", Kind: model.KindImage, ID: "new"},
+			{Do: "delete", Kind: model.KindContainer, ID: "c"},
+			{Do: "delete", Kind: model.KindImage, ID: "image"},
+		}},
 		{name: "empty layers", given: []op{base}, do: []op{
 			{Do: "create", Kind: model.KindLayer, ID: "e1", Parent: "base"},
 			{Do: "create", Kind: model.KindLayer, ID: "e2", Parent: "e1"},
@@ -116,6 +141,11 @@ func scenarios(t testing.TB) []scenario {
 			{Do: "recover"},
 		}},
 	}
+}
+
+// lost creates a volatile container.
+func lost(id string, names ...string) op {
+	return op{Do: "create", Kind: model.KindContainer, ID: id, Parent: "image", Names: names, Lost: true}
 }
 
 func setData(kind model.Kind, id, key, text string) op {
@@ -182,5 +212,5 @@ func killPlace(t *testing.T, driver string) *place {
 // beside returns a place near p.
 func (p *place) beside(name string) *place {
 	dir := filepath.Join(filepath.Dir(p.root), name)
-	return &place{driver: p.driver, root: filepath.Join(dir, "root"), run: filepath.Join(dir, "run")}
+	return &place{driver: p.driver, root: filepath.Join(dir, "root"), run: filepath.Join(dir, "run"), images: p.images}
 }

@@ -22,6 +22,7 @@ func TestKillAtEveryCrashPoint(t *testing.T) {
 				for _, sc := range all {
 					t.Run(sc.name, func(t *testing.T) {
 						k := killer{place: killPlace(t, driver), scenario: sc}
+						k.place.images = sc.split
 						reached.add(k.killEverywhere(t))
 					})
 				}
@@ -29,7 +30,7 @@ func TestKillAtEveryCrashPoint(t *testing.T) {
 			if reached.scenarios < len(all) {
 				return // not all of them were wanted
 			}
-			for _, point := range crashpoint.All() {
+			for _, point := range append(crashpoint.All(), crashpoint.Several()...) {
 				if !slices.Contains(reached.points, point) {
 					t.Errorf("nobody was killed at %s: there is no scenario that comes by it", point)
 				}

@@ -133,7 +133,7 @@ func (h *hands) create(ctx context.Context, o op) (r result, err error) {
 		})
 	case model.KindContainer:
 		_, err = h.store.CreateContainer(ctx, graph.ContainerSpec{
-			ID: model.ContainerID(o.ID), Image: model.ImageID(o.Parent), Layer: containerLayer(o.ID), Names: o.Names, Metadata: o.Key,
+			ID: model.ContainerID(o.ID), Image: model.ImageID(o.Parent), Layer: containerLayer(o.ID), Names: o.Names, Metadata: o.Key, Volatile: o.Lost,
 		})
 	}
 	return r, err

@@ -28,6 +28,8 @@ type place struct {
 	tampered bool
 	// altered says that the test has changed layers that it made from diffs.
 	altered bool
+	// images says that there is an image store beside the root.
+	images bool
 	// with changes the options with which the store is opened each time.
 	with func(*graph.Options)
 }
@@ -90,6 +92,9 @@ func (p *place) open(t testing.TB, change ...func(*graph.Options)) *graph.Store 
 // options returns what the store is opened with.
 func (p *place) options(t testing.TB, change ...func(*graph.Options)) graph.Options {
 	options := graph.Options{Root: p.root, RunRoot: p.run, Driver: p.driver, Log: strictLog(t)}
+	if p.images {
+		options.ImageStore = p.root + "-images"
+	}
 	if p.with != nil {
 		p.with(&options)
 	}
@@ -139,7 +144,9 @@ func (p *place) examine(t testing.TB) {
 		return
 	}
 	defer s.Close()
-	p.examineFiles(t, s)
+	if !p.images {
+		p.examineFiles(t, s)
+	}
 	if r, err := s.Recover(ctx); err != nil || len(r.Trash)+len(r.Staged)+len(r.Strays)+len(r.Busy) > 0 {
 		t.Errorf("left over at the end: %+v %v", r, err)
 	}
