@@ -239,9 +239,18 @@ func (j *joint) LayersByDigest(kind db.DigestKind, d digest.Digest) ([]*model.La
 	})
 }
 
-// Find returns the ID of the object that ref means.
+// Find returns the ID of the object that ref means. The databases in the graph root
+// and in the run root are one in this.
 func (j *joint) Find(kind model.Kind, ref string) (string, error) {
+	volatile := j.at(roleVolatile)
 	id, _, err := first(j.order[kind], func(p *place) (string, error) {
+		switch {
+		case volatile == j.main: // there is none
+		case p == j.main:
+			return findBetter(p, volatile, kind, ref)
+		case p == volatile:
+			return "", model.Unknown(kind, ref)
+		}
 		id, err := p.db.Find(kind, ref)
 		if err == nil && !p.own() && kind == model.KindImage && j.hides(model.ImageID(id), p) {
 			// It has other names here, and is found by these alone.
@@ -250,6 +259,53 @@ func (j *joint) Find(kind model.Kind, ref string) (string, error) {
 		return id, err
 	})
 	return id, err
+}
+
+// findBetter returns the ID of the object in either of two places that ref means: by
+// its ID rather than by a name, and by that rather than by the beginning of an ID,
+// which must be that of one object only.
+func findBetter(a, b *place, kind model.Kind, ref string) (string, error) {
+	idA, errA := a.db.Find(kind, ref)
+	idB, errB := b.db.Find(kind, ref)
+	switch {
+	case errors.Is(errA, model.ErrNotFound):
+		return idB, errB
+	case errA != nil || errors.Is(errB, model.ErrNotFound):
+		return idA, errA
+	case errB != nil:
+		return "", errB
+	}
+	exactA, exactB := a.exactness(kind, ref, idA), b.exactness(kind, ref, idB)
+	switch {
+	case exactA == guessed && exactB == guessed:
+		return "", model.Unknown(kind, ref)
+	case exactB < exactA:
+		return idB, nil
+	}
+	return idA, nil
+}
+
+// exactness says how an object was found.
+type exactness int
+
+const (
+	byID exactness = iota
+	byName
+	byLayer
+	guessed // by the beginning of its ID
+)
+
+func (p *place) exactness(kind model.Kind, ref, id string) exactness {
+	if id == ref {
+		return byID
+	}
+	if owner, err := p.db.NameOwner(kind, ref); err == nil && owner == id {
+		return byName
+	}
+	if c, err := p.db.Container(model.ContainerID(id)); err == nil && kind == model.KindContainer && string(c.Layer) == ref {
+		return byLayer
+	}
+	return guessed
 }
 
 // users returns the places in which something may refer to an object: what is in

@@ -79,7 +79,11 @@ func (j *jointTx) CreateLayer(in *place, l *model.Layer) error {
 	if err := in.tx.CreateLayer(l); err != nil {
 		return err
 	}
-	return j.refer(in, l.Parent)
+	if err := j.refer(in, l.Parent); err != nil {
+		_, _, errUndo := in.tx.DeleteLayer(l.ID)
+		return errors.Join(err, errUndo)
+	}
+	return nil
 }
 
 // UpdateLayer changes the record of a layer, but not what it refers to.
@@ -109,7 +113,11 @@ func (j *jointTx) CreateImage(i *model.Image) error {
 	if err := in.tx.CreateImage(i); err != nil {
 		return err
 	}
-	return j.refer(in, i.TopLayer)
+	if err := j.refer(in, i.TopLayer); err != nil {
+		_, _, errUndo := in.tx.DeleteImage(i.ID)
+		return errors.Join(err, errUndo)
+	}
+	return nil
 }
 
 // UpdateImage changes the record of an image.
@@ -146,7 +154,11 @@ func (j *jointTx) CreateContainer(in *place, c *model.Container) error {
 	if err := in.tx.CreateContainer(c); err != nil {
 		return err
 	}
-	return j.refer(in, c.Image)
+	if err := j.refer(in, c.Image); err != nil {
+		_, _, errUndo := in.tx.DeleteContainer(c.ID)
+		return errors.Join(err, errUndo)
+	}
+	return nil
 }
 
 // DeleteContainer removes the record of a container from its place.

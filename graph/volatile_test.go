@@ -164,3 +164,22 @@ func TestVolatileContainersOfAnotherRunRootKeepWhatTheyNeed(t *testing.T) {
 		must(s.DeleteImage(ctx, "image"))(t)
 	})
 }
+
+func TestReferencesToVolatileContainersAreAsExactAsToOthers(t *testing.T) {
+	p := newPlace(t, "vfs")
+	s := p.open(t)
+	ctx := t.Context()
+	must(s.CreateContainer(ctx, graph.ContainerSpec{ID: "abc", Layer: "own1", Names: []string{"name", "xyz2"}}))(t)
+	must(s.CreateContainer(ctx, graph.ContainerSpec{ID: "abd", Layer: "own2", Names: []string{"ab"}, Volatile: true}))(t)
+	must(s.CreateContainer(ctx, graph.ContainerSpec{ID: "xyz", Volatile: true}))(t)
+	must(s.CreateContainer(ctx, graph.ContainerSpec{ID: "xyz22"}))(t)
+	for ref, want := range map[string]string{"abc": "abc", "abd": "abd", "ab": "abd", "xyz": "xyz", "xyz2": "abc", "own2": "abd", "xyz22": "xyz22"} {
+		if got := must(s.Container(ctx, ref))(t); string(got.ID) != want {
+			t.Errorf("%s means %s", ref, got.ID)
+		}
+	}
+	for _, ref := range []string{"a", "xy", ""} {
+		_, err := s.Container(ctx, ref)
+		wantError(t, err, model.ErrContainerUnknown)
+	}
+}
