@@ -38,6 +38,17 @@ func PutRecord(b *bolt.Bucket, in, key string, record any) error {
 	return b.Put([]byte(key), seal(bucket(in), []byte(key), content))
 }
 
+// HoldGate keeps transactions over several databases from taking effect, as one does
+// that begins to read; exclusively, it keeps all that read from beginning.
+func (db *DB) HoldGate(exclusive bool) (release func()) {
+	if exclusive {
+		db.file.gate.Lock()
+		return db.file.gate.Unlock
+	}
+	db.file.gate.RLock()
+	return db.file.gate.RUnlock
+}
+
 // errInterrupted ends a transaction that is to look as if its process had died.
 var errInterrupted = errors.New("interrupted")
 

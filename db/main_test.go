@@ -30,6 +30,10 @@ func TestMain(m *testing.M) {
 		"shrink":  shrinkForEver,
 		"queue":   holdReadingWhenTold,
 		"nobody":  readAsNobody,
+
+		"several-update": updateSeveral,
+		"several-work":   workOnSeveral,
+		"several-watch":  watchSeveral,
 	})
 }
 

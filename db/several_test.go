@@ -14,6 +14,7 @@ import (
 
 	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/db/dbtest"
+	"github.com/csdb/csdb/internal/testutil"
 	"github.com/csdb/csdb/model"
 )
 
@@ -326,6 +327,37 @@ func TestGoroutinesSeeAllOrNothing(t *testing.T) {
 	readers.Wait()
 	if n := len(layersIn(t, all...)[0]); n != 2*rounds {
 		t.Errorf("%d layers", n)
+	}
+}
+
+// Goroutines of one process use the same handle. Between the commits of a transaction
+// over several databases none of them begins to read, and while one begins to read
+// several there is no such commit.
+func TestReadersDoNotBeginBetweenTheCommits(t *testing.T) {
+	for i := range 2 {
+		all := stores(t, 2)
+		release := all[i].HoldGate(false)
+		writing := testutil.Start(func() error { return updateAll(t, all, inEach(all, createLayer("a"))...) })
+		writing.AwaitWait(t, "db.(*agreement).lockGates")
+		for _, database := range all {
+			// These are read without a lock.
+			if commits, err := db.Commits(rootOf(database)); err != nil || len(commits) > 0 {
+				t.Errorf("somebody has begun to commit: %+v, %v", commits, err)
+			}
+		}
+		release()
+		if err := writing.Result(); err != nil {
+			t.Fatal(err)
+		}
+		release = all[i].HoldGate(true)
+		one := testutil.Start(func() error { return read(t.Context(), all[i]) })
+		both := testutil.Start(func() error { return db.ViewAll(t.Context(), all, func([]*db.ReadTx) error { return nil }) })
+		one.AwaitWait(t, "db.(*handle).transact")
+		both.AwaitWait(t, "db.(*group).run")
+		release()
+		if err := errors.Join(one.Result(), both.Result()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

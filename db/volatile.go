@@ -95,7 +95,8 @@ func openMade(ctx context.Context, root, of, driver string, options Options) (*D
 			return db, err
 		case errors.Is(err, model.ErrCorrupt):
 			// It is missing, and its marker is not: somebody has cleaned up.
-			if err := os.Remove(markerPath(filepath.Join(root, FileName))); ignoreNotExist(err) != nil {
+			err := os.Remove(markerPath(filepath.Join(root, FileName)))
+			if err := ignoreNotExist(err); err != nil {
 				return nil, err
 			}
 		case !errors.Is(err, fs.ErrNotExist):

@@ -31,7 +31,7 @@ func Start(fn func() error) *Call {
 // Result waits for the end of the call and returns its error.
 func (c *Call) Result() error { return <-c.done }
 
-// AwaitWait waits until the call waits for a channel in a function, which is given
+// AwaitWait waits until the call waits for a channel or a sync.RWMutex in a function, which is given
 // as in a stack trace, or as a part of that: "db.(*file).awaitWriter". It ends the
 // test if the call returns instead.
 func (c *Call) AwaitWait(t testing.TB, function string) {
@@ -46,13 +46,14 @@ func (c *Call) AwaitWait(t testing.TB, function string) {
 	})
 }
 
-// waitsIn tells whether the goroutine of the call is blocked by a channel, below
-// a function.
+// waitsIn tells whether the goroutine of the call is blocked by a channel or a
+// sync.RWMutex, below a function.
 func (c *Call) waitsIn(function string) bool {
 	for stack := range strings.SplitSeq(string(stacks(true)), "\n\n") {
 		state, ok := strings.CutPrefix(stack, c.id)
 		if ok {
-			return (strings.HasPrefix(state, "select") || strings.HasPrefix(state, "chan ")) && strings.Contains(stack, function)
+			blocked := strings.HasPrefix(state, "select") || strings.HasPrefix(state, "chan ") || strings.HasPrefix(state, "sync.RWMutex.")
+			return blocked && strings.Contains(stack, function)
 		}
 	}
 	return false
