@@ -32,7 +32,10 @@ type KeyLock struct{ file *os.File }
 
 // Unlock gives the lock back.
 func (l *KeyLock) Unlock() {
-	// Closing the open file description drops its locks.
+	// Closing drops the locks only when nobody else has the open file
+	// description: a process that this one is starting just now has it until it
+	// runs another program.
+	_ = control(l.file, unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK, Whence: unix.SEEK_SET})
 	_ = l.file.Close()
 }
 

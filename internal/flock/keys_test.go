@@ -6,10 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/internal/flock"
 	"github.com/csdb/csdb/internal/testutil"
@@ -125,4 +128,51 @@ func TestKeyLocksExclude(t *testing.T) {
 			t.Errorf("%s was counted to %d", key, counter.Load())
 		}
 	}
+}
+
+// A process that is being started shares all open files until it runs its
+// program, whatever is closed meanwhile.
+func TestKeyIsFreeThoughAProcessIsBeingStarted(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "locks")
+	keys := flock.NewKeys(path)
+	lock, err := keys.TryLock("key", flock.Exclusive)
+	if err != nil || lock == nil {
+		t.Fatalf("%v, %v", lock, err)
+	}
+	shared := duplicateOf(t, path)
+	lock.Unlock()
+	again, err := keys.TryLock("key", flock.Exclusive)
+	if err != nil || again == nil {
+		t.Fatalf("after it was given back: %v, %v", again, err)
+	}
+	again.Unlock()
+	if err := unix.Close(shared); err != nil {
+		t.Error(err)
+	}
+}
+
+// duplicateOf returns another descriptor of a file that this process has open.
+func duplicateOf(t *testing.T, path string) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if target, err := os.Readlink("/proc/self/fd/" + entry.Name()); err != nil || target != path {
+			continue
+		}
+		number, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared, err := unix.Dup(number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return shared
+	}
+	t.Fatalf("%s is not open", path)
+	return -1
 }
