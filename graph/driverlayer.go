@@ -96,16 +96,27 @@ func (s *Store) StrayLayers(ctx context.Context) ([]string, error) {
 		if lock == nil {
 			continue
 		}
-		used, err := s.pathUsed(ctx, e.Kind, e.Path) // it may have been committed before it was locked
+		stray, err := s.isStrayLayer(ctx, e)
 		lock.Unlock()
 		if err != nil {
 			return nil, err
 		}
-		if !used {
+		if stray {
 			dirs = append(dirs, e.Dir)
 		}
 	}
 	return dirs, nil
+}
+
+// isStrayLayer tells whether a layer that nobody works on, and that seemed to be
+// one that only the driver knows, is one: since it was listed it may have been
+// committed, or removed with its record.
+func (s *Store) isStrayLayer(ctx context.Context, e db.Staged) (bool, error) {
+	used, err := s.pathUsed(ctx, e.Kind, e.Path)
+	if err != nil || used {
+		return false, err
+	}
+	return s.driver.Exists(ctx, e.Dir)
 }
 
 // RemoveStrayLayer removes a layer that only the driver knows, by the driver's

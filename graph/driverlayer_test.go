@@ -1,12 +1,16 @@
 package graph_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/csdb/csdb/drivers"
+	"github.com/csdb/csdb/drivers/builtin"
 	"github.com/csdb/csdb/graph"
 	"github.com/csdb/csdb/model"
 )
@@ -103,4 +107,33 @@ func TestWhatIsDeletedIsNoLayerOfTheDriver(t *testing.T) {
 	noError(t, s.DeleteLayer(t.Context(), "base"))
 	wantDriverLayers(t, s, []string{}, nil)
 	noError(t, diff.Close())
+}
+
+// lateDriver is a driver that lists layers which have just been removed.
+type lateDriver struct {
+	drivers.Driver
+
+	gone []string
+}
+
+func (d lateDriver) List(ctx context.Context) ([]string, error) {
+	ids, err := d.Driver.List(ctx)
+	return append(ids, d.gone...), err
+}
+
+func TestWhatWasRemovedMeanwhileIsNoStray(t *testing.T) {
+	p := newPlace(t, "vfs")
+	registry := builtin.Registry()
+	vfs := &registry[slices.IndexFunc(registry, func(e drivers.Entry) bool { return e.Name == "vfs" })]
+	open := vfs.Open
+	vfs.Open = func(ctx context.Context, config drivers.Config) (drivers.Driver, error) {
+		driver, err := open(ctx, config)
+		return lateDriver{driver, []string{"removed"}}, err
+	}
+	s := p.open(t, func(o *graph.Options) { o.Drivers = registry })
+	must(s.CreateDriverLayer(t.Context(), graph.LayerSpec{ID: "alone"}))(t)
+	if got := must(s.StrayLayers(t.Context()))(t); !slices.Equal(got, []string{"alone"}) {
+		t.Errorf("layers that only the driver knows: %q", got)
+	}
+	noError(t, s.RemoveStrayLayer(t.Context(), "alone"))
 }
