@@ -12,6 +12,7 @@ import (
 	"github.com/csdb/csdb/graph"
 	"github.com/csdb/csdb/internal/cli"
 	"github.com/csdb/csdb/internal/config"
+	"github.com/csdb/csdb/model"
 )
 
 // action is what a command does. Its fields are the command's flags.
@@ -92,7 +93,11 @@ func (a arity) problem(args []string) string {
 func (p *program) perform(ctx context.Context, a action, args []string) error {
 	log := p.settings.logger(p.env.Stderr)
 	if p.wantsNamespace(a) {
-		return p.runInNamespace(ctx, log)
+		err := p.runInNamespace(ctx, log)
+		if !errors.Is(err, model.ErrUnsupported) || p.needsNamespace(a) {
+			return err
+		}
+		p.settings.loud(log).Warn(oneLine(err))
 	}
 	store, err := p.settings.open(ctx, log)
 	if err != nil {

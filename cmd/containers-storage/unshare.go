@@ -22,8 +22,15 @@ func (p *program) wantsNamespace(a action) bool {
 	if p.settings.user == userns.Inside {
 		return false
 	}
+	return p.settings.unshare || p.needsNamespace(a)
+}
+
+// needsNamespace tells whether a command is not to be run without a user
+// namespace. Without being asked for, one is tried: some machines have none, and
+// the driver vfs goes without.
+func (p *program) needsNamespace(a action) bool {
 	_, always := a.(namespaced)
-	return always || p.settings.unshare
+	return always || (p.settings.unshare && p.settings.flagged("unshare"))
 }
 
 // runInNamespace runs the whole program once more, in a user namespace. Its exit

@@ -235,6 +235,32 @@ func TestRootOfANamespaceKeepsItsIDs(t *testing.T) {
 	}
 }
 
+func TestMachineWithoutUserNamespacesIsNoHindrance(t *testing.T) {
+	t.Parallel()
+	s := ownRoot(t)
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(words ...string) result {
+		const without = `echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"`
+		child := exec.CommandContext(t.Context(), "sh", append([]string{"-ec", without, "sh", program}, s.withRoots(words)...)...)
+		child.Env = append(child.Environ(), asCommand)
+		one := []syscall.SysProcIDMap{{Size: 1}}
+		child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER, UidMappings: one, GidMappings: one}
+		return runProcess(t, child)
+	}
+	const reason = "user namespace: not supported: fork/exec /proc/self/exe: no space left on device"
+	if r := run("create-layer", "-i", "layer"); r.status != 0 || r.stdout != "layer\n" || !strings.Contains(r.stderr, "level=warning msg=\""+reason) {
+		t.Errorf("create-layer: %+v", r)
+	}
+	for _, words := range [][]string{{"layers", "-U"}, {"-U", "layers"}, {"unshare", "true"}} {
+		if r := run(words...); r != (result{stderr: reason + "\n", status: exitFailed}) {
+			t.Errorf("%q: %+v", words, r)
+		}
+	}
+}
+
 func TestUnshareEndsAsTheProgramDoes(t *testing.T) {
 	t.Parallel()
 	s := ownRoot(t)

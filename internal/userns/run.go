@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/csdb/csdb/model"
 )
 
 // Program is this program, to be run in a user namespace.
@@ -27,7 +29,8 @@ type Program struct {
 // status: 128 and the number of the signal if one has ended it. In the namespace
 // the program is root, and also knows the subordinate IDs of the user. Signals are
 // passed on to it, see Attend; it does not outlive this process. The error says
-// why it could not be started.
+// why it could not be started; it matches model.ErrUnsupported if that is for lack
+// of a namespace, and then nothing has happened.
 func (p Program) Run(ctx context.Context) (status int, err error) {
 	// The child ends with the thread that has started it.
 	runtime.LockOSThread()
@@ -55,6 +58,9 @@ func (p Program) Run(ctx context.Context) (status int, err error) {
 		return err
 	})
 	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
+		if ctx.Err() == nil {
+			err = fmt.Errorf("%w: %w", model.ErrUnsupported, err)
+		}
 		return 0, fmt.Errorf("user namespace: %w", err)
 	}
 	return exitStatus(child.ProcessState), nil
