@@ -23,6 +23,7 @@ TIMEOUT     ?= 5m
 CRASH       ?= Crash|Kill|PowerCut
 CRASHTIME   ?= 2h
 FUZZTIME    ?= 30s
+STRESSTIME  ?= 2m
 BENCH       ?= .
 BENCHFLAGS  ?=
 COUNT       ?= 6
@@ -43,7 +44,7 @@ crash-packages = $(shell grep -rlE --include='*_test.go' '^//go:build .*crashtes
 .PHONY: help
 help: ## list the targets (default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\n%s\n' 'Settings: PKG RUN JOBS TIMEOUT CRASH CRASHTIME FUZZTIME BENCH BENCHFLAGS COUNT REF LIMIT PREFIX DESTDIR, as in: make test PKG=./db/... RUN=Names'
+	@printf '\n%s\n' 'Settings: PKG RUN JOBS TIMEOUT CRASH CRASHTIME FUZZTIME STRESSTIME BENCH BENCHFLAGS COUNT REF LIMIT PREFIX DESTDIR, as in: make test PKG=./db/... RUN=Names'
 
 .PHONY: setup
 setup: ## install the Debian packages that tests need, or say which are missing
@@ -110,6 +111,10 @@ root-test: setup ## run the tests as root; one that would be skipped fails
 .PHONY: crash-test
 crash-test: setup ## kill programs at every point and cut the power; takes long
 	go test -p $(JOBS) -count 1 -timeout $(CRASHTIME) -tags crashtest -run '$(CRASH)' $(PKG)
+
+.PHONY: stress
+stress: setup ## let eight processes at once use one store for STRESSTIME
+	go test -count 1 -timeout 1h -run EightProcesses ./cmd/containers-storage -stress $(STRESSTIME) -v
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME

@@ -29,7 +29,7 @@ var everywhere = flag.Bool("everywhere", false, "run every script on every file 
 type script struct {
 	dir, root, runRoot, driver string
 	// flags stand before each command, besides those that say which store is
-	// meant.
+	// meant. DIR in them is the directory.
 	flags []string
 }
 
@@ -119,7 +119,11 @@ func (s script) command(t *testing.T, words ...string) *exec.Cmd {
 
 // withRoots puts the flags that say which store is meant before words.
 func (s script) withRoots(words []string) []string {
-	return slices.Concat([]string{"--graph", s.root, "--run", s.runRoot, "--storage-driver", s.driver}, s.flags, words)
+	roots := []string{"--graph", s.root, "--run", s.runRoot, "--storage-driver", s.driver}
+	for _, flag := range s.flags {
+		roots = append(roots, strings.ReplaceAll(flag, "DIR", s.dir))
+	}
+	return slices.Concat(roots, words)
 }
 
 // try runs the command and returns what it printed on both streams, and its
