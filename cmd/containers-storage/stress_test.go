@@ -42,7 +42,15 @@ func TestEightProcessesShareAStore(t *testing.T) {
 			t.Logf("-stress-seed %d", seed)
 			s.dir = testutil.SharedLoop(t, "ext4")
 			s.root, s.runRoot = filepath.Join(s.dir, "root"), filepath.Join(s.dir, "runroot")
-			defer s.finish(t)
+			if !strings.Contains(name, "more stores") {
+				defer s.finish(t)
+			} else {
+				other := s.beside("ro-root")
+				other.filled(t)
+				s = s.with("--image-store", filepath.Join(s.dir, "images"))
+				defer s.finish(t) // without what is not to be wiped
+				s = s.with("--storage-opt=.imagestore=" + other.root)
+			}
 			s.ok(t, "import-layer", "-i", "base", "-f", testFile(t, "base.tar.gz"))
 			s.stress(t, seed)
 			s.wantClean(t)
@@ -50,9 +58,15 @@ func TestEightProcessesShareAStore(t *testing.T) {
 	}
 }
 
-// stressed are the stores that are put under stress. Further ones differ by the
-// flags that stand before each command.
-func stressed() map[string]script { return stores([]string{"ext4"}) }
+// stressed are the stores that are put under stress: those that other scripts have,
+// and some with an image store and an additional store.
+func stressed() map[string]script {
+	all := stores([]string{"ext4"})
+	for _, driver := range []string{"overlay", "vfs"} {
+		all[driver+" with more stores"] = script{driver: driver}
+	}
+	return all
+}
 
 // stress runs the loops until the time is over, or one of them fails.
 func (s script) stress(t *testing.T, seed uint64) {
