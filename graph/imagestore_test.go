@@ -186,3 +186,29 @@ func TestGraphRootsThatShareAnImageStoreLeaveEachOtherWhatTheyNeed(t *testing.T)
 		noError(t, a.DeleteLayer(ctx, "base"))
 	})
 }
+
+func TestLeftoversInAnImageStoreAreCollected(t *testing.T) {
+	t.Parallel()
+	eachDriver(t, func(t *testing.T, p *place) {
+		images := p.split(t, "images")
+		s := p.open(t)
+		alone := images.open(t)
+		must(alone.CreateDriverLayer(t.Context(), graph.LayerSpec{ID: "left"}))(t)
+		writeFile(t, filepath.Join(images.root, p.driver+"-images", "file"), "left")
+		c := must(s.Collect(t.Context(), graph.GCOptions{DryRun: true}))(t)
+		var paths []string
+		for _, d := range c.Debris {
+			paths = append(paths, d.Path)
+		}
+		want := []string{filepath.Join(images.root, p.driver+"-images", "file"), filepath.Join(images.root, p.driver, "left")}
+		if slices.Sort(paths); !slices.Equal(paths, want) {
+			t.Errorf("debris is %q", paths)
+		}
+		if r := must(s.Recover(t.Context()))(t); len(r.Strays) != 2 {
+			t.Errorf("strays were %q", r.Strays)
+		}
+		if got := must(s.DriverLayers(t.Context()))(t); len(got) > 0 {
+			t.Errorf("the driver has %q", got)
+		}
+	})
+}
