@@ -94,8 +94,12 @@ func (p Problem) IsDerived() bool {
 // its checksum, every record with its index entries and back, every count with
 // what it counts, every reference with its target. The order of the problems
 // is fixed. The error is about what kept Check from looking.
-func (tx *ReadTx) Check(ctx context.Context) ([]Problem, error) {
+//
+// What a record refers to may also be in a database beside it: that of volatile
+// containers does not note which objects are in that of the store.
+func (tx *ReadTx) Check(ctx context.Context, beside ...*ReadTx) ([]Problem, error) {
 	c := newChecker(ctx, tx)
+	c.beside = beside
 	for _, step := range []func() error{
 		c.checkBuckets, c.checkStore,
 		func() error { return checkRecords(c, layers, c.checkLayer) },
@@ -114,6 +118,7 @@ func (tx *ReadTx) Check(ctx context.Context) ([]Problem, error) {
 type checker struct {
 	ctx      context.Context //nolint:containedctx // It lives as long as one call of Check.
 	tx       *ReadTx
+	beside   []*ReadTx // in which the objects may be that records refer to
 	problems []Problem
 	reported map[Problem]bool // some buckets are visited twice
 	apps     map[uint64]bool  // root pages of the buckets of programs

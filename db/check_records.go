@@ -62,11 +62,13 @@ func (c *checker) exists(kind model.Kind, id string) (bool, error) {
 	return keeperOf(kind).has(c.tx, id)
 }
 
-// isKnown tells whether an object exists, here or in another store.
+// isKnown tells whether an object exists, here, beside it or in another store.
 func (c *checker) isKnown(kind model.Kind, id string) (bool, error) {
-	found, err := c.exists(kind, id)
-	if found || err != nil {
-		return found, err
+	for _, tx := range append([]*ReadTx{c.tx}, c.beside...) {
+		found, err := keeperOf(kind).has(tx, id)
+		if found || err != nil {
+			return found, err
+		}
 	}
 	return elsewhere.has(c.tx, joinKey(string(kind), id))
 }

@@ -21,22 +21,24 @@ import (
 // wait until Examine returns; and Examine waits for them, but not longer than
 // wait unless that is 0. The report is there even if the records could not be
 // read, unless the file could not be read either.
-func Examine(ctx context.Context, wait time.Duration, path string, fn func(*ReadTx) error) (*PageReport, error) {
-	waiting, cancel := waitAtMost(ctx, wait)
-	defer cancel()
-	release, err := keepStill(waiting, path)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	report, err := CheckFile(ctx, path)
-	if err != nil {
-		return report, err
-	}
+func Examine(ctx context.Context, wait time.Duration, path string, fn func(*ReadTx) error) (pages *PageReport, err error) {
+	err = ExamineAll(ctx, wait, []string{path}, func(all []*Examined) error {
+		pages = all[0].Pages
+		if all[0].Err != nil {
+			return all[0].Err
+		}
+		return fn(all[0].Tx)
+	})
+	return pages, err
+}
+
+// examine runs fn with the records of a database file. Others have been kept from
+// writing to it.
+func examine(ctx context.Context, wait time.Duration, path string, fn func(*ReadTx) error) error {
 	f := newFile(path, nil, false)
 	defer f.close()
 	f.wait = wait // which has not been used up by looking at the pages
-	return report, f.view(ctx, func(h *handle, boltTx *bolt.Tx) error {
+	return f.view(ctx, func(h *handle, boltTx *bolt.Tx) error {
 		tx := &ReadTx{}
 		defer tx.end()
 		if err := tx.beginStore(h, boltTx); err != nil {
