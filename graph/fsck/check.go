@@ -48,8 +48,15 @@ type checker struct {
 	owner uint32
 	// copies tells that the driver gives each layer a copy of its parent.
 	copies bool
-	// tx is the transaction that sees the records.
-	tx *db.ReadTx
+	// tx sees the records, volatile are the databases of volatile containers, and
+	// blind says of which nobody knows what belongs to them; undecided are the
+	// transactions over several databases that have not come to their end. errInside
+	// is what went wrong besides all that.
+	tx        records
+	volatile  []*db.Examined
+	blind     []string
+	undecided []db.Prepared
+	errInside error
 	// readings are what is to be read at the depth Contents, and driver is the
 	// store's driver, if there are any.
 	readings []reading
@@ -77,26 +84,23 @@ func (c *checker) run(ctx context.Context) error {
 	if err != nil || !there {
 		return err
 	}
-	var errInside error
-	pages, err := db.Examine(ctx, c.options.Wait, c.report.Database, func(tx *db.ReadTx) error {
-		c.tx, c.begun = tx, time.Now()
-		// What goes wrong in here need not be the fault of the database.
-		errInside = c.inspect(ctx)
-		return nil
+	pages, err := c.look(ctx, func() error {
+		c.begun = time.Now()
+		return c.inspect(ctx)
 	})
-	c.notePages(pages)
+	c.notePages("", pages)
 	if err := c.noteDamage(err); err != nil {
 		return err
 	}
-	if errInside != nil || len(c.readings) == 0 {
-		return errInside
+	if c.errInside != nil || len(c.readings) == 0 {
+		return c.errInside
 	}
 	return c.checkContents(ctx, c.driver)
 }
 
 // inspect looks at the records, and at what they refer to.
 func (c *checker) inspect(ctx context.Context) error {
-	if err := c.checkRecords(ctx); err != nil {
+	if err := errors.Join(c.checkRecords(ctx), c.checkVolatile(ctx)); err != nil {
 		return err
 	}
 	if c.options.Root != "" {

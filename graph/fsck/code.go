@@ -45,6 +45,8 @@ const (
 	CodeMark       Code = "DAMAGE-MARK"      // what is marked as damaged is whole
 	CodeUnreadable Code = "UNREADABLE"       // the disk, or whatever is below, reports an error
 	CodeStray      Code = "STRAY"            // content without a record
+	CodeVolatile   Code = "VOLATILE"         // nobody knows what belongs to volatile containers
+	CodeUndecided  Code = "UNDECIDED"        // a transaction over several stores was interrupted
 	CodeTrash      Code = "TRASH"            // content that is to be removed
 	CodeMount      Code = "MOUNT-STALE"      // a mount that is noted is not there
 	CodeBadLease   Code = "LEASE-RECORD"     // a lease cannot be read

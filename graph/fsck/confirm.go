@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/graph"
 	"github.com/csdb/csdb/model"
@@ -17,13 +16,8 @@ func (c *checker) checkContents(ctx context.Context, driver drivers.Entry) error
 	if err != nil || len(r.results)+len(r.whole) == 0 {
 		return err
 	}
-	var errInside error
-	_, err = db.Examine(ctx, c.options.Wait, c.report.Database, func(tx *db.ReadTx) error {
-		c.tx = tx
-		errInside = c.confirm(ctx, r)
-		return nil
-	})
-	return errors.Join(err, errInside)
+	_, err = c.look(ctx, func() error { return c.confirm(ctx, r) })
+	return errors.Join(err, c.errInside)
 }
 
 // confirm reports those results that still hold: in a store that is in use

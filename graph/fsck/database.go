@@ -34,8 +34,9 @@ var codes = map[db.ProblemCode]Code{
 	db.ProblemElsewhere:   CodePlace,
 }
 
-// noteProblem makes a finding of a problem in the database.
-func (c *checker) noteProblem(p db.Problem) {
+// noteProblem makes a finding of a problem in the database, or in that of volatile
+// containers at a path.
+func (c *checker) noteProblem(volatile string, p db.Problem) {
 	finding := Finding{Code: codes[p.Code], Realm: InDatabase, Place: p.Place, Expected: p.Expected, Found: p.Found}
 	if p.IsDerived() {
 		finding.Severity, finding.Derived = Repairable, true
@@ -49,20 +50,27 @@ func (c *checker) noteProblem(p db.Problem) {
 	if p.ID != "" {
 		finding.Object = &Object{Kind: p.Kind, ID: p.ID}
 	}
+	if volatile != "" {
+		finding.Realm, finding.Place = InVolatile, volatile+volatileSeparator+p.Place
+		finding.Derived = false // nobody mends what is gone with the next boot
+	}
 	c.add(finding)
 }
 
-// notePages notes what was found out about the pages of the file.
-func (c *checker) notePages(pages *db.PageReport) {
+// notePages notes what was found out about the pages of the file, or of that of
+// volatile containers at a path.
+func (c *checker) notePages(volatile string, pages *db.PageReport) {
 	if pages == nil {
 		return
 	}
-	c.report.Pages = Pages{TxID: pages.TxID, PageSize: pages.PageSize, Pages: pages.Pages, Free: pages.Free}
+	if volatile == "" {
+		c.report.Pages = Pages{TxID: pages.TxID, PageSize: pages.PageSize, Pages: pages.Pages, Free: pages.Free}
+	}
 	broken := slices.ContainsFunc(pages.Problems, func(p db.Problem) bool { return p.Code == db.ProblemPage })
 	for _, problem := range pages.Problems {
 		// What is below a damaged page seems to belong to nothing.
 		if problem.Code != db.ProblemFree || !broken {
-			c.noteProblem(problem)
+			c.noteProblem(volatile, problem)
 		}
 	}
 }
@@ -73,13 +81,16 @@ func (c *checker) noteDamage(err error) error {
 	if err == nil || !errors.Is(err, model.ErrCorrupt) {
 		return err
 	}
-	why := strings.ReplaceAll(reason(err).Error(), "\n", "; ") // of joined errors
+	why := oneLine(reason(err))
 	c.unchecked("records, and what they refer to: %s", why)
 	if !c.report.has(CodePage) {
 		c.addDatabase(CodeFile, "a database that can be opened", why)
 	}
 	return nil
 }
+
+// oneLine returns the text of an error, or of several that are joined.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // reason returns what is wrong with a database, without the advice that the
 // error gives to those who have not asked for a check.
@@ -90,20 +101,30 @@ func reason(err error) error {
 	return err
 }
 
-// checkRecords looks at everything in the database.
-func (c *checker) checkRecords(ctx context.Context) error {
-	problems, err := c.tx.Check(ctx)
+// checkDatabase looks at everything in one database, which is that of volatile
+// containers if it has a path; then what its records refer to may be beside it.
+func (c *checker) checkDatabase(ctx context.Context, tx *db.ReadTx, volatile string, beside ...*db.ReadTx) error {
+	problems, err := tx.Check(ctx, beside...)
 	for _, problem := range problems {
-		c.noteProblem(problem)
+		// What a record refers to may be made, or gone, when all has taken effect.
+		if len(c.undecided) == 0 || !problem.Code.IsReference() {
+			c.noteProblem(volatile, problem)
+		}
 	}
 	if errors.Is(err, model.ErrCorrupt) {
 		c.unchecked("a part of the records: %v", reason(err))
 		err = nil
 	}
-	if err != nil {
+	return err
+}
+
+// checkRecords looks at everything in the database of the store.
+func (c *checker) checkRecords(ctx context.Context) error {
+	main := c.tx[0]
+	if err := c.checkDatabase(ctx, main, ""); err != nil {
 		return err
 	}
-	info, err := c.tx.Info()
+	info, err := main.Info()
 	if err != nil {
 		return intact(err)
 	}

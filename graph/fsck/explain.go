@@ -30,6 +30,11 @@ func (c *checker) attribute(ctx context.Context) error {
 			if f.Quarantined, f.Unusable, err = c.marked(f.Object); err != nil {
 				return err
 			}
+			if volatile, err := c.isVolatile(f.Object); err != nil {
+				return err
+			} else if volatile {
+				f.Unusable = false // repair does not mark what is gone with the next boot
+			}
 		}
 		if c.kinds[f.Code].spreads {
 			// With a driver that copies layers each one stands for itself.
@@ -79,7 +84,11 @@ func (c *checker) describe() {
 		if f.Quarantined {
 			f.Effect += "; it is in quarantine, and nothing uses it until it is whole again"
 		}
-		replace := strings.NewReplacer("{path}", c.path(f), "{id}", f.id(), "{place}", f.Place)
+		remedies := kind.Remedies
+		if f.Realm == InVolatile {
+			remedies = []string{dropVolatile, afterBoot}
+		}
+		replace := strings.NewReplacer("{path}", c.path(f), "{id}", f.id(), "{place}", f.Place, "{dir}", filepath.Dir(c.inVolatile(f)))
 		f.Remedies = make([]string, 0, len(kind.Remedies)+1)
 		if f.Fix != nil || f.Derived || f.Code == CodeMark {
 			f.Remedies = append(f.Remedies, byRepair)
@@ -87,7 +96,7 @@ func (c *checker) describe() {
 		if f.Lost != nil && f.Lost.Whole != nil {
 			f.Remedies = append(f.Remedies, healLayer)
 		}
-		for _, remedy := range kind.Remedies {
+		for _, remedy := range remedies {
 			f.Remedies = append(f.Remedies, replace.Replace(remedy))
 		}
 		if f.Unusable && !f.Quarantined {

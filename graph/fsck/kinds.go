@@ -35,6 +35,8 @@ const (
 	healLayer     = "`csdb repair --from SOURCE`, with another store, an OCI image layout or the archive that it was imported from"
 	quarantine    = "`csdb repair` without a source takes it out of use until it is whole again, and leaves all else in service"
 	harmless      = "nothing need be done"
+	afterBoot     = "when the machine has been booted again, volatile containers are gone"
+	dropVolatile  = "remove {dir} while no program uses the store: the containers in it are lost then"
 	notUrgent     = "nothing need be done at once: the records themselves are intact"
 )
 
@@ -171,6 +173,16 @@ func debrisKinds() []Kind {
 		{
 			Code: CodeStray, Severity: Repairable, Effect: "it takes space, and nothing else: nobody will ever use it",
 			Remedies: []string{harmless, "remove {path} while no program uses the store"},
+		},
+		{
+			Code: CodeVolatile, Severity: Info,
+			Effect:   "content without a record is not told from that of volatile containers, so nothing is called " + string(CodeStray),
+			Remedies: []string{"check the store as the user who has these containers", afterBoot},
+		},
+		{
+			Code: CodeUndecided, Severity: Info,
+			Effect:   "nothing is said about content without a record, and about records that refer to what is not there",
+			Remedies: []string{"check the store again after a program has changed it: the first one brings the transaction to its end"},
 		},
 		{
 			Code: CodeTrash, Severity: Info, Effect: "it takes space until it is removed",

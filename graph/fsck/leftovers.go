@@ -21,7 +21,7 @@ import (
 // checkLeftovers looks for what is in the home of the driver without belonging
 // to a layer.
 func (s *store) checkLeftovers(ctx context.Context) error {
-	if s.home == nil {
+	if s.home == nil || s.unclear() {
 		return nil
 	}
 	return s.home.Leftovers(ctx, s.needsDir, func(left drivers.Leftover) error {
@@ -72,6 +72,9 @@ func (s *store) noted(path string) (bool, error) {
 // being one that is needed.
 func (s *store) checkAreas(ctx context.Context) error {
 	for _, kind := range model.Kinds {
+		if s.unclear() && (kind != model.KindImage || len(s.undecided) > 0) {
+			continue
+		}
 		area := content.Area(s.driver.Name, kind)
 		err := s.files.Walk(ctx, area, func(found content.Found) error {
 			needed, err := s.needsContent(kind, found)
@@ -144,10 +147,27 @@ func (s *store) addStray(f Finding, path string) error {
 
 // oldTrash is what is to be removed and nobody is removing.
 func (s *store) oldTrash(ctx context.Context) (old []Finding, err error) {
-	all, err := s.tx.AllTrash()
-	if err := intact(err); err != nil {
-		return nil, err
+	for _, tx := range s.tx {
+		all, err := tx.AllTrash()
+		if err := intact(err); err != nil {
+			return nil, err
+		}
+		some, err := s.oldOf(ctx, all)
+		if err != nil {
+			return nil, err
+		}
+		if tx != s.tx[0] { // which repair does not change
+			for i := range some {
+				some[i].Trash = nil
+			}
+		}
+		old = append(old, some...)
 	}
+	return old, nil
+}
+
+// oldOf returns what nobody is removing of what is to be removed.
+func (s *store) oldOf(ctx context.Context, all []db.Trash) (old []Finding, err error) {
 	for _, t := range all {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err

@@ -1,6 +1,8 @@
 package fsck
 
 import (
+	"errors"
+
 	"github.com/csdb/csdb/graph"
 	"github.com/csdb/csdb/model"
 )
@@ -81,4 +83,15 @@ func (c *checker) confirmWhole(busy graph.AtWork, whole []*reading) error {
 		}
 	}
 	return nil
+}
+
+// isVolatile tells whether an object is recorded in a database of volatile
+// containers.
+func (c *checker) isVolatile(o *Object) (bool, error) {
+	_, err := c.tx[0].Names(o.Kind, o.ID)
+	if !errors.Is(err, model.ErrNotFound) {
+		return false, intact(err)
+	}
+	_, err = c.tx.Names(o.Kind, o.ID)
+	return err == nil, ignoreMissing(intact(err))
 }

@@ -63,7 +63,10 @@ type Realm string
 const (
 	InDatabase Realm = "database" // Place is a bucket and a key, or a page, or ""
 	InRoot     Realm = "root"     // Place is a path relative to the graph root
-	InRunRoot  Realm = "run-root" // Place is a mount point, or the ID of a lease
+	InRunRoot  Realm = "run-root" // Place is a mount point, the ID of a lease, or a run root
+	// Place is the path of a database of volatile containers, a colon and a blank,
+	// and a bucket and a key in it, or a page; or the path alone.
+	InVolatile Realm = "volatile"
 )
 
 // Finding is one thing that is wrong, or worth knowing.
@@ -196,7 +199,10 @@ type Report struct {
 	// Root is the graph root, "" if only a database file was checked.
 	Root     string `json:"root,omitempty"`
 	Database string `json:"database"`
-	Depth    Depth  `json:"depth"`
+	// Volatile are the databases of the volatile containers that the store has at
+	// this boot of the machine.
+	Volatile []string `json:"volatile,omitempty"`
+	Depth    Depth    `json:"depth"`
 	// UUID, Driver and Created are those of the store, if they can be read.
 	UUID    string    `json:"uuid,omitempty"`
 	Driver  string    `json:"driver,omitempty"`
