@@ -122,7 +122,7 @@ func subjectOf(r *rescue.Record) string {
 		return fmt.Sprintf("%s %s, data item %q", r.Of, shortID(r.ID), r.Item)
 	case rescue.KindStore:
 		return "description of the store"
-	case rescue.KindTrash, rescue.KindApp, rescue.KindJournal:
+	case rescue.KindTrash, rescue.KindApp, rescue.KindNote, rescue.KindJournal:
 		return fmt.Sprintf("%s %s", r.Kind, r.ID)
 	}
 	text := fmt.Sprintf("%s %s", r.Kind, shortID(r.ID))

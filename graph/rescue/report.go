@@ -2,6 +2,7 @@ package rescue
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/csdb/csdb/db"
@@ -38,6 +39,7 @@ const (
 	KindJournal = "journal" // entry of the journal
 	KindApp     = "app"     // value of an embedding program
 	KindStore   = "store"   // description of the store
+	KindNote    = "note"    // about other places: what is there, or needed, or decided there
 )
 
 // Record is a record of the new database, or one that was left out of it.
@@ -152,7 +154,7 @@ func (r *Report) note(s *db.Salvaged, omissions []db.Omission) {
 	}
 	r.Counts = []Count{}
 	for _, kind := range []string{
-		KindStore, string(model.KindLayer), string(model.KindImage), string(model.KindContainer), KindData, KindTrash, KindApp, KindJournal,
+		KindStore, string(model.KindLayer), string(model.KindImage), string(model.KindContainer), KindData, KindTrash, KindApp, KindNote, KindJournal,
 	} {
 		if counts[kind] != nil {
 			r.Counts = append(r.Counts, Count{Kind: kind, Origins: counts[kind]})
@@ -183,6 +185,8 @@ func describe(r *db.SalvagedRecord) Record {
 		d.Kind, d.ID = KindJournal, strconv.FormatUint(v.Seq, 10)
 	case *db.Info:
 		d.Kind = KindStore
+	case *db.Hold, *db.Elsewhere, *db.Prepared, *db.Decided, *db.RunRoot:
+		d.Kind, d.ID = KindNote, r.Bucket+"/"+strings.ReplaceAll(r.Key, "\x00", "/")
 	case []byte:
 		d.Kind, d.ID = KindApp, r.Bucket+"/"+r.Key
 	}

@@ -156,6 +156,46 @@ func TestStoreIsTheSameAfterItsRescue(t *testing.T) {
 	must(t, errors.Join(err, store.Close()))
 }
 
+// What a store has noted about others survives, for without it what they need may be
+// deleted.
+func TestNotesAboutOtherStoresAreRescued(t *testing.T) {
+	s := newSample(t, "vfs")
+	database, err := db.Open(t.Context(), s.root, db.Options{})
+	must(t, err)
+	must(t, database.Update(t.Context(), func(tx *db.Tx) error {
+		return errors.Join(
+			tx.AddHold(db.Hold{Kind: model.KindLayer, ID: "base", Store: "uuid", Root: "/other"}),
+			tx.CreateLayer(&model.Layer{ID: "near", Parent: "far"}),
+			tx.SetElsewhere(db.Elsewhere{Kind: model.KindLayer, ID: "far", Store: "uuid", Root: "/other"}))
+	}))
+	database.Close()
+	s.zero(t, 0, 1)
+	report := s.rescue(t, s.options())
+	var notes []string
+	for _, r := range report.Records {
+		if r.Kind == rescue.KindNote {
+			notes = append(notes, r.ID)
+		}
+	}
+	if diff := cmp.Diff([]string{"elsewhere/layer/far", "holds/layer/base/uuid"}, notes); diff != "" {
+		t.Error(diff)
+	}
+	if report.Check.Verdict != fsck.Clean || len(report.Lost) > 0 {
+		t.Errorf("verdict %s, lost %v: %+v", report.Check.Verdict, report.Lost, report.Check.Findings)
+	}
+	database, err = db.Open(t.Context(), s.root, db.Options{})
+	must(t, err)
+	defer database.Close()
+	must(t, database.View(t.Context(), func(tx *db.ReadTx) error {
+		holds, err := tx.AllHolds()
+		places, errPlaces := tx.AllElsewhere()
+		if len(holds) != 1 || len(places) != 1 {
+			t.Errorf("%v, %v", holds, places)
+		}
+		return errors.Join(err, errPlaces)
+	}))
+}
+
 // TestRescueFromFiles does without a database, and without a backup.
 func TestRescueFromFiles(t *testing.T) {
 	for _, driver := range []string{"vfs", "overlay"} {
