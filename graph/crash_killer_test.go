@@ -124,7 +124,7 @@ func (k *killer) kill(t *testing.T, point string, n int) {
 // by turns the first to see what the crash has left over, and the last.
 func (k *killer) inspect(t *testing.T, p *place, acknowledged int) {
 	t.Helper()
-	p.fsck(t, fsck.CodeStray, fsck.CodeTrash, fsck.CodeMount, fsck.CodeIncomplete)
+	p.fsck(t, fsck.CodeStray, fsck.CodeTrash, fsck.CodeMount, fsck.CodeIncomplete, fsck.CodeUndecided)
 	h, done := p.takeHands(t)
 	defer done()
 	if k.killed%2 == 0 {
