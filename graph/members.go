@@ -25,22 +25,19 @@ func (s *Store) homes() []*Store {
 }
 
 // ownMembers returns the databases with records of content in the directories of
-// the store, its own first. For a transaction that writes, the volatile database is
-// among them in any case.
-func (s *Store) ownMembers(ctx context.Context, write bool) ([]member, error) {
+// the store, its own first.
+func (s *Store) ownMembers(ctx context.Context) ([]member, error) {
 	all := []member{{home: s, role: roleMain, db: s.db}}
 	if s.owner.images == s {
 		all[0].role = roleImages
 	}
 	for _, v := range s.volatiles {
-		if !write || v.role != roleVolatile {
-			used, err := v.used()
-			if err != nil {
-				return nil, err
-			}
-			if !used {
-				continue
-			}
+		exists, err := v.exists()
+		if err != nil {
+			return nil, err
+		}
+		if !exists {
+			continue
 		}
 		database, err := v.open(ctx, s)
 		if err != nil {
@@ -53,7 +50,7 @@ func (s *Store) ownMembers(ctx context.Context, write bool) ([]member, error) {
 
 // writtenMembers returns the databases that a transaction of the store may change.
 func (s *Store) writtenMembers(ctx context.Context) ([]member, error) {
-	own, err := s.ownMembers(ctx, true)
+	own, err := s.ownMembers(ctx)
 	if err != nil || s.images == nil {
 		return own, err
 	}
@@ -63,7 +60,7 @@ func (s *Store) writtenMembers(ctx context.Context) ([]member, error) {
 
 // readMembers returns all databases of the store.
 func (s *Store) readMembers(ctx context.Context) ([]member, error) {
-	own, err := s.ownMembers(ctx, false)
+	own, err := s.ownMembers(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -90,10 +87,10 @@ func databases(members []member) []*db.DB {
 }
 
 // errMoreMembers is the error of a transaction for which a database is missing that
-// there was nothing in when it was about to begin.
-var errMoreMembers = errors.New("a volatile database has come into use")
+// was not there when it was about to begin.
+var errMoreMembers = errors.New("a volatile database has been made")
 
-// again runs do as long as databases come into use while it waits for its turn.
+// again runs do as long as databases are made while it waits for its turn.
 func again(do func() error) error {
 	for {
 		if err := do(); !errors.Is(err, errMoreMembers) {
@@ -173,20 +170,23 @@ func (s *Store) places(members []member, txs []*db.ReadTx) ([]*place, error) {
 	return places, nil
 }
 
-// complete returns an error if a volatile database that has been put to use is not
-// among the members. The lock on that of the graph root is held, so that it cannot
-// be put to use any more.
+// complete returns an error if a volatile database that is there is not among the
+// members. The lock on that of the graph root is held, so that nothing can be put
+// into one that is made from now on.
 func (s *Store) complete(members []member) error {
 	for _, v := range s.volatiles {
 		there := false
 		for _, m := range members {
 			there = there || m.role == v.role
 		}
-		used, err := v.used()
+		if there {
+			continue
+		}
+		exists, err := v.exists()
 		if err != nil {
 			return err
 		}
-		if used && !there {
+		if exists {
 			return errMoreMembers
 		}
 	}
@@ -197,7 +197,7 @@ func (s *Store) complete(members []member) error {
 // in the directories of the store, also of those in other run roots.
 func (s *Store) viewOwn(ctx context.Context, fn func(records) error) error {
 	return again(func() error {
-		own, err := s.ownMembers(ctx, false)
+		own, err := s.ownMembers(ctx)
 		if err != nil {
 			return err
 		}
@@ -217,7 +217,7 @@ func (s *Store) viewOwn(ctx context.Context, fn func(records) error) error {
 
 // updateOwn runs fn with the databases of viewOwn that can be changed.
 func (s *Store) updateOwn(ctx context.Context, fn func([]*db.Tx) error) error {
-	own, err := s.ownMembers(ctx, false)
+	own, err := s.ownMembers(ctx)
 	if err != nil {
 		return err
 	}

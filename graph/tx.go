@@ -66,6 +66,10 @@ func (s *Store) View(ctx context.Context, fn func(*ReadTx) error) error {
 // fn must be quick, and must not call methods of the store: a transaction
 // inside another one fails with model.ErrNested.
 //
+// If fn returns an error because it was about to create the first volatile container
+// since the machine was booted, and there was no database for such containers yet,
+// one is made, and fn is run once more; nothing that it did before has taken effect.
+//
 // If the error matches db.IsUnknown, nobody knows whether the commit took
 // effect. Content that was staged is then kept until the store is closed and
 // Recover finds out.
@@ -74,6 +78,18 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
+	err := s.updateOnce(ctx, fn)
+	if !errors.Is(err, errNeedsVolatile) {
+		return err
+	}
+	if err := s.makeVolatile(ctx); err != nil {
+		return err
+	}
+	return s.updateOnce(ctx, fn)
+}
+
+// updateOnce is Update without a second attempt.
+func (s *Store) updateOnce(ctx context.Context, fn func(*Tx) error) error {
 	tx := &Tx{ctx: ctx, trash: make(map[*Store][]db.Trash)}
 	became := claimStaged // again, also if fn panics
 	defer func() {

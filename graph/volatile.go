@@ -22,8 +22,8 @@ import (
 // record.
 //
 // A volatile database is looked at only under the lock of that in the graph root.
-// It is made by the first transaction that could need it after the machine has
-// been booted. Until there is something in it, nobody looks at it to read.
+// It is made when it is first needed after the machine has been booted, so that it
+// costs those nothing who have no such containers.
 
 // volatile is one of the volatile databases of a store.
 type volatile struct {
@@ -35,10 +35,6 @@ type volatile struct {
 	db     *db.DB // nil if it is not open
 	closed bool
 }
-
-// usedName is the name of a file beside a volatile database that there is
-// something in.
-const usedName = "used"
 
 // volatileDirs are the directories in the run root with the volatile databases,
 // by whether the store is transient. Below each there is one for each store by its
@@ -61,22 +57,13 @@ func (s *Store) findVolatile() {
 	}
 }
 
-// used tells whether there may be something in the database.
-func (v *volatile) used() (bool, error) {
-	_, err := os.Lstat(filepath.Join(v.dir, v.boot, usedName))
+// exists tells whether the database is there.
+func (v *volatile) exists() (bool, error) {
+	_, err := os.Lstat(filepath.Join(v.dir, v.boot, db.FileName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// use notes that there may be something in the database.
-func (v *volatile) use() error {
-	f, err := os.OpenFile(filepath.Join(v.dir, v.boot, usedName), os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	return f.Close()
 }
 
 // open opens the database, which is made if there is none. If the run root has been
@@ -114,23 +101,33 @@ func (v *volatile) close() {
 	}
 }
 
-// placeForVolatile returns the place for a container that may be lost, and notes
-// that there is something in it.
+// errNeedsVolatile is the error of a transaction that needs a volatile database and
+// began without one.
+var errNeedsVolatile = fmt.Errorf("%w: there has been no database for volatile containers", model.ErrBusy)
+
+// placeForVolatile returns the place for a container that may be lost. If there is
+// none yet the error matches errNeedsVolatile.
 func (tx *Tx) placeForVolatile() (*place, error) {
-	p := tx.db.at(roleVolatile)
-	for _, v := range tx.store.volatiles {
-		if v.role != roleVolatile {
-			continue
-		}
-		used, err := v.used()
-		if err != nil || used {
-			return p, err
-		}
-		if err := v.use(); err != nil {
-			return nil, fmt.Errorf("database of volatile containers: %w", err)
-		}
-		// Whoever uses the store with another run root has to know.
-		return p, tx.db.main.tx.SetRun(db.RunRoot{Path: tx.store.options.RunRoot, Boot: tx.store.boot})
+	s := tx.store
+	if len(s.volatiles) == 0 {
+		return nil, fmt.Errorf("%w: without a run root no container can be volatile", model.ErrInvalid)
 	}
-	return nil, fmt.Errorf("%w: without a run root no container can be volatile", model.ErrInvalid)
+	p := tx.db.at(roleVolatile)
+	if p == tx.db.main {
+		return nil, errNeedsVolatile
+	}
+	// Whoever uses the store with another run root has to know.
+	return p, tx.db.main.tx.SetRun(db.RunRoot{Path: s.options.RunRoot, Boot: s.boot})
+}
+
+// makeVolatile makes the database for volatile containers.
+func (s *Store) makeVolatile(ctx context.Context) error {
+	for _, v := range s.volatiles {
+		if v.role == roleVolatile {
+			if _, err := v.open(ctx, s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -15,9 +15,9 @@ import (
 // are among them.
 func VolatileDatabases(runRoot, uuid, boot string) (paths []string) {
 	for _, transient := range []bool{false, true} {
-		dir := filepath.Join(runRoot, volatileDirs[transient], uuid, boot)
-		if _, err := os.Lstat(filepath.Join(dir, usedName)); !errors.Is(err, fs.ErrNotExist) {
-			paths = append(paths, filepath.Join(dir, db.FileName))
+		path := filepath.Join(runRoot, volatileDirs[transient], uuid, boot, db.FileName)
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			paths = append(paths, path)
 		}
 	}
 	return paths
