@@ -76,9 +76,14 @@ func (s *Store) pathInTrash(ctx context.Context, name string) (found bool, err e
 // records are the databases that say what is in the directories of a store.
 type records []*db.ReadTx
 
-// used tells whether a record or a trash entry stands for a path.
+// used tells whether a record or a trash entry stands for a path. While nobody knows
+// what has become of a transaction over several databases, one may stand for any.
 func (own records) used(kind db.TrashKind, name string) (bool, error) {
 	for _, tx := range own {
+		undecided, err := tx.Prepared()
+		if err != nil || len(undecided) > 0 {
+			return true, err
+		}
 		if used, err := recorded(tx, kind, name); used || err != nil {
 			return used, err
 		}

@@ -30,7 +30,7 @@ With --file they work on any database file, such as a backup.`,
 	}, arity{0, -1}, &noCommand{group: "db"})
 	c.Flags = nil
 	for _, sub := range []*urfave.Command{
-		p.dbBucketsCommand(), p.dbGetCommand(), p.dbDumpCommand(), p.dbLoadCommand(), p.dbPagesCommand(), p.dbStatsCommand(), p.dbRollbackCommand(),
+		p.dbBucketsCommand(), p.dbGetCommand(), p.dbDumpCommand(), p.dbLoadCommand(), p.dbPagesCommand(), p.dbStatsCommand(), p.dbRollbackCommand(), p.dbForsakeCommand(),
 	} {
 		sub.CustomHelpTemplate = strings.ReplaceAll(commandHelp, "{{.Name}}", "db {{.Name}}")
 		c.Subcommands = append(c.Subcommands, sub)
