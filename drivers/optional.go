@@ -92,3 +92,11 @@ type ParentCopier interface {
 	// store then does not put off the creation of those beyond the change.
 	CopiesParents() bool
 }
+
+// CreateChecker is implemented by drivers that can tell before a layer is
+// created whether they could, which may be much later.
+type CreateChecker interface {
+	// CheckCreate reports whether Create would refuse the options, whatever
+	// the layer. It takes no time worth speaking of.
+	CheckCreate(opts CreateOptions) error
+}

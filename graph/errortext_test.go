@@ -79,7 +79,11 @@ func troubles(t *testing.T, s *graph.Store) map[string]func() error {
 		"create layer, ID taken": func() error { _, err := s.CreateLayer(ctx, graph.LayerSpec{ID: top}); return err },
 		"create layer, parent":   func() error { _, err := s.CreateLayer(ctx, graph.LayerSpec{ID: "new", Parent: "unicorn"}); return err },
 		"create layer, self":     func() error { _, err := s.CreateLayer(ctx, graph.LayerSpec{ID: "new", Parent: "new"}); return err },
-		"create image":           func() error { _, err := s.CreateImage(ctx, graph.ImageSpec{ID: "image"}); return err },
+		"create layer, option": func() error {
+			_, err := s.CreateLayer(ctx, graph.LayerSpec{ID: "new", Writable: true, StorageOpt: map[string]string{"unicorn": "1"}})
+			return err
+		},
+		"create image": func() error { _, err := s.CreateImage(ctx, graph.ImageSpec{ID: "image"}); return err },
 		"create image, top": func() error {
 			_, err := s.CreateImage(ctx, graph.ImageSpec{ID: "new", TopLayer: "unicorn"})
 			return err
@@ -91,6 +95,10 @@ func troubles(t *testing.T, s *graph.Store) map[string]func() error {
 		},
 		"create container, layer": func() error {
 			_, err := s.CreateContainer(ctx, graph.ContainerSpec{ID: "new", Layer: "fresh"})
+			return err
+		},
+		"create container, option": func() error {
+			_, err := s.CreateContainer(ctx, graph.ContainerSpec{ID: "new", StorageOpt: map[string]string{"unicorn": "1"}})
 			return err
 		},
 		"apply junk":         func() error { _, err := s.ApplyDiff(ctx, "fresh", junk()); return err },

@@ -71,6 +71,9 @@ func (tx *Tx) createLayer(in *place, spec LayerSpec) (*model.Layer, error) {
 		return nil, fmt.Errorf("%w: an empty layer cannot have a staged parent", model.ErrInvalid)
 	}
 	l := spec.record()
+	if err := tx.store.checkOptions(l); err != nil {
+		return nil, model.OnObject(model.KindLayer, l.ID, err)
+	}
 	if _, err := tx.parentFor(l); err != nil {
 		return nil, err
 	}

@@ -119,9 +119,7 @@ func (s *Store) createDir(ctx context.Context, l *model.Layer, dir, parentDir st
 		}
 		defer lock.unlock(ctx)
 	}
-	options := drivers.CreateOptions{
-		Writable: l.Writable, StorageOpt: l.StorageOpt, MountLabel: l.MountLabel, UIDMap: l.UIDMap, GIDMap: l.GIDMap,
-	}
+	options := createOptions(l)
 	err := s.driver.Create(ctx, dir, parentDir, options)
 	if !errors.Is(err, model.ErrExists) {
 		return err
@@ -130,6 +128,22 @@ func (s *Store) createDir(ctx context.Context, l *model.Layer, dir, parentDir st
 		return err
 	}
 	return s.driver.Create(ctx, dir, parentDir, options)
+}
+
+func createOptions(l *model.Layer) drivers.CreateOptions {
+	return drivers.CreateOptions{
+		Writable: l.Writable, StorageOpt: l.StorageOpt, MountLabel: l.MountLabel, UIDMap: l.UIDMap, GIDMap: l.GIDMap,
+	}
+}
+
+// checkOptions reports whether the driver will refuse to make the directory of a
+// layer because of its options. The record is made long before.
+func (s *Store) checkOptions(l *model.Layer) error {
+	checker, ok := s.driver.(drivers.CreateChecker)
+	if !ok {
+		return nil
+	}
+	return checker.CheckCreate(createOptions(l))
 }
 
 // updateLayer changes the record of a layer, if it is still the layer that the

@@ -36,6 +36,7 @@ func traits(fs string) drivertest.Traits {
 		GoodOptions: [][]string{
 			{"overlay.mountopt=nodev"},
 			{"overlay2.mountopt=nodev,metacopy=on", ".skip_mount_home=true"},
+			{"overlay.size=0", "overlay.inodes=0"},
 			{" IGNORE_chown_errors = 1", "overlay.override_kernel_check=whatever"},
 			{"mountopt=nodev", "overlay.mountopt=nosuid,redirect_dir=on,noatime"},
 		},
@@ -45,8 +46,9 @@ func traits(fs string) drivertest.Traits {
 			"vfs.ignore_chown_errors=true":        model.ErrInvalid,
 			"overlay.skip_mount_home=2":           model.ErrInvalid,
 			"overlay.mount_program=/bin/fuse":     model.ErrUnsupported,
-			"overlay.size=10g":                    model.ErrUnsupported,
+			"overlay.size=10g":                    model.ErrUnsupported, // the file system has no quotas
 			"overlay.inodes=10":                   model.ErrUnsupported,
+			"overlay.size=much":                   model.ErrInvalid,
 			"overlay.force_mask=shared":           model.ErrUnsupported,
 			"overlay.use_composefs=true":          model.ErrUnsupported,
 			"overlay.additionallayerstore=/x":     model.ErrUnsupported,

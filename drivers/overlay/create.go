@@ -7,6 +7,7 @@ import (
 
 	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/drivers/internal/at"
+	"github.com/csdb/csdb/drivers/internal/project"
 	"github.com/csdb/csdb/model"
 )
 
@@ -29,7 +30,8 @@ type plan struct {
 // point, and the files that name the layer and its ancestors. Layers may be
 // deeper than can be mounted.
 func (d *Driver) Create(ctx context.Context, id, parent string, opts drivers.CreateOptions) error {
-	if err := checkStorageOpt(opts.StorageOpt); err != nil {
+	quota, err := d.quotaOf(opts)
+	if err != nil {
 		return err
 	}
 	owner, err := drivers.Root(opts.UIDMap, opts.GIDMap)
@@ -45,9 +47,12 @@ func (d *Driver) Create(ctx context.Context, id, parent string, opts drivers.Cre
 	if err := d.homes.Vacant(id); err != nil {
 		return err
 	}
-	linked := false
-	err = d.layers.Build(ctx, id, func(dir *at.Dir) error {
+	linked, limited := false, project.None
+	err = d.layers.Build(ctx, id, func(dir *at.Dir) (err error) {
 		if err := layer.write(dir); err != nil {
+			return err
+		}
+		if limited, err = d.limit(dir, quota); err != nil {
 			return err
 		}
 		linked = true
@@ -57,18 +62,10 @@ func (d *Driver) Create(ctx context.Context, id, parent string, opts drivers.Cre
 		unlink := func(links *at.Dir) error { return links.Remove(string(layer.link)) }
 		err = errors.Join(err, d.withLinks(unlink))
 	}
-	return err
-}
-
-// checkStorageOpt refuses options for single layers: there are none yet.
-func checkStorageOpt(options map[string]string) error {
-	for key := range options {
-		if key == "size" || key == "inodes" {
-			return fmt.Errorf("option %q of a layer: %w by this version", key, model.ErrUnsupported)
-		}
-		return fmt.Errorf("layers have no option %q: %w", key, model.ErrInvalid)
+	if err != nil {
+		err = errors.Join(err, d.freeProject(limited))
 	}
-	return nil
+	return err
 }
 
 // inherit takes from the parent what a layer on top of it needs.

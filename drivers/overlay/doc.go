@@ -54,7 +54,13 @@
 // (mount option userxattr, Linux 5.11). Layers made in that way are not
 // readable as such by root, and the reverse.
 //
-// Layers with quotas, shifted owners, FUSE helpers and composefs are not
-// supported yet; their options are refused. Homes of other stores are a matter
-// of drivers.Config and not of options.
+// # Quotas
+//
+// The options "size" and "inodes", of the driver or of a layer, limit writable
+// layers by project quotas of the file system: a layer that has one gets a
+// project of its own, see quota.go.
+//
+// Layers with shifted owners, FUSE helpers and composefs are not supported yet;
+// their options are refused. Homes of other stores are a matter of drivers.Config
+// and not of options.
 package overlay

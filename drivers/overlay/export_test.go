@@ -10,7 +10,25 @@ import (
 // OpenClassic is Open for kernels that take the layers of an overlay only as
 // text.
 func OpenClassic(ctx context.Context, config drivers.Config) (drivers.Driver, error) {
-	d, err := open(ctx, config, func(_ *at.Dir, runHome string) mounter { return classicMounter{scratch: runHome} })
+	on := host()
+	on.mounter = func(_ *at.Dir, runHome string) mounter { return classicMounter{scratch: runHome} }
+	return openOn(ctx, config, on)
+}
+
+// Projects are the project quotas of a file system.
+type Projects = projects
+
+// OpenWithProjects returns Open for a file system with such project quotas.
+func OpenWithProjects(p Projects) drivers.Constructor {
+	return func(ctx context.Context, config drivers.Config) (drivers.Driver, error) {
+		on := host()
+		on.projects = p
+		return openOn(ctx, config, on)
+	}
+}
+
+func openOn(ctx context.Context, config drivers.Config, on machine) (drivers.Driver, error) {
+	d, err := open(ctx, config, on)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,8 @@ type options struct {
 	mount string
 	// ignoreChownErrors goes on unpacking where an owner cannot be set.
 	ignoreChownErrors bool
+	// quota is that of writable layers which have no options of their own.
+	quota quota
 }
 
 // setters has the options that the driver knows. An option whose value makes
@@ -37,6 +39,8 @@ func setters() map[string]func(*options, string) error {
 			_, err := drivers.ParseBool("skip_mount_home", value)
 			return err
 		},
+		sizeOption:              func(o *options, value string) error { return o.quota.set(sizeOption, value) },
+		inodesOption:            func(o *options, value string) error { return o.quota.set(inodesOption, value) },
 		"override_kernel_check": func(*options, string) error { return nil },
 	}
 }
@@ -46,7 +50,7 @@ func setters() map[string]func(*options, string) error {
 func missing() []string {
 	return []string{
 		"additionalimagestore", "additionallayerstore", "force_mask", "imagestore",
-		"inodes", "mount_program", "size", "use_composefs",
+		"mount_program", "use_composefs",
 	}
 }
 

@@ -53,6 +53,7 @@ type Driver struct {
 	userXattr bool
 	features  features
 	mounter   mounter
+	projects  projects
 }
 
 // The driver can do more than it must.
@@ -64,20 +65,32 @@ var (
 	_ drivers.ContentDriver  = (*Driver)(nil)
 	_ drivers.MetadataDriver = (*Driver)(nil)
 	_ drivers.Replacer       = (*Driver)(nil)
+	_ drivers.Measurer       = (*Driver)(nil)
+	_ drivers.CreateChecker  = (*Driver)(nil)
 )
 
 // Open opens the driver. It implements drivers.Constructor.
 func Open(ctx context.Context, config drivers.Config) (drivers.Driver, error) {
-	d, err := open(ctx, config, chooseMounter)
+	d, err := open(ctx, config, host())
 	if err != nil {
 		return nil, err
 	}
 	return d, nil
 }
 
-// open opens the driver with a mounter of the caller's choice.
-func open(ctx context.Context, config drivers.Config, choose func(home *at.Dir, runHome string) mounter) (_ *Driver, err error) {
-	d := &Driver{}
+// machine is what the driver finds on the machine, so that tests can have
+// another one.
+type machine struct {
+	mounter  func(home *at.Dir, runHome string) mounter
+	projects projects
+}
+
+// host is the machine that the process is on.
+func host() machine { return machine{mounter: chooseMounter, projects: kernelProjects{}} }
+
+// open opens the driver on a machine of the caller's choice.
+func open(ctx context.Context, config drivers.Config, on machine) (_ *Driver, err error) {
+	d := &Driver{projects: on.projects}
 	if d.options, err = parseOptions(config.Options); err != nil {
 		return nil, err
 	}
@@ -97,7 +110,7 @@ func open(ctx context.Context, config drivers.Config, choose func(home *at.Dir, 
 	}
 	made, err := makeHome(home)
 	if err == nil {
-		err = d.start(ctx, home, config, choose)
+		err = d.start(ctx, home, config, on)
 	}
 	if err != nil {
 		// A home that is left behind would be taken for one in use.
@@ -110,7 +123,7 @@ func open(ctx context.Context, config drivers.Config, choose func(home *at.Dir, 
 }
 
 // start finds out what can be done in the home.
-func (d *Driver) start(ctx context.Context, home string, config drivers.Config, choose func(home *at.Dir, runHome string) mounter) (err error) {
+func (d *Driver) start(ctx context.Context, home string, config drivers.Config, on machine) (err error) {
 	if d.runHome, err = filepath.Abs(config.RunHome); err != nil {
 		return err
 	}
@@ -128,7 +141,10 @@ func (d *Driver) start(ctx context.Context, home string, config drivers.Config, 
 	if err := checkHelper(d.layers.Dir); err != nil {
 		return err
 	}
-	d.mounter = choose(d.layers.Dir, d.runHome)
+	if err := d.checkQuotas(d.options.quota); err != nil {
+		return err
+	}
+	d.mounter = on.mounter(d.layers.Dir, d.runHome)
 	cache, err := newProbeCache(d.runHome, d.layers.Dir)
 	if err != nil {
 		return err
@@ -194,7 +210,7 @@ func (d *Driver) List(context.Context) ([]string, error) { return d.layers.List(
 // Remove unmounts the layer and removes its directory and its short name.
 func (d *Driver) Remove(ctx context.Context, id string) error {
 	found, err := d.layers.Remove(ctx, id, func(layer *at.Dir) error {
-		return errors.Join(detach(layer), d.forgetLink(id, layer))
+		return errors.Join(detach(layer), d.forgetLink(id, layer), d.forgetProject(layer))
 	})
 	if err == nil && !found {
 		// Somebody may have deleted the directory by hand.

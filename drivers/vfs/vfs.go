@@ -46,6 +46,7 @@ var (
 	_ drivers.ContentDriver = (*Driver)(nil)
 	_ drivers.ParentCopier  = (*Driver)(nil)
 	_ drivers.Replacer      = (*Driver)(nil)
+	_ drivers.CreateChecker = (*Driver)(nil)
 )
 
 // Open opens the driver. It implements drivers.Constructor.
@@ -91,8 +92,8 @@ func (d *Driver) Name() string { return Name }
 
 // Create makes the layer a copy of its parent.
 func (d *Driver) Create(ctx context.Context, id, parent string, opts drivers.CreateOptions) error {
-	for key := range opts.StorageOpt {
-		return fmt.Errorf("layers have no option %q: %w", key, model.ErrInvalid)
+	if err := d.CheckCreate(opts); err != nil {
+		return err
 	}
 	owner, err := drivers.Root(opts.UIDMap, opts.GIDMap)
 	if err != nil {
@@ -116,6 +117,14 @@ func (d *Driver) Create(ctx context.Context, id, parent string, opts drivers.Cre
 		}
 		return setLabel(dir.Path("."))
 	})
+}
+
+// CheckCreate implements drivers.CreateChecker: there are no options.
+func (d *Driver) CheckCreate(opts drivers.CreateOptions) error {
+	for key := range opts.StorageOpt {
+		return fmt.Errorf("layers have no option %q: %w", key, model.ErrInvalid)
+	}
+	return nil
 }
 
 func (d *Driver) copyParent(ctx context.Context, parent string, to *at.Dir) (err error) {

@@ -97,13 +97,6 @@ func isSize(s string) bool {
 	return err == nil && n >= 0
 }
 
-// limits tells whether a text is a limit: 0 is none.
-func limits(value any) bool {
-	s, _ := value.(string)
-	n, err := units.RAMInBytes(s)
-	return s != "" && (err != nil || n != 0)
-}
-
 func isMask(s string) bool {
 	_, err := strconv.ParseUint(s, 8, 12)
 	return err == nil || s == "shared" || s == "private"

@@ -24,6 +24,10 @@ type Loop struct {
 	Mkfs []string
 	// Data are mount options of the file system, such as "pquota".
 	Data string
+	// KernelMayLack names what the kernel needs for Data and may have been
+	// built without. A test whose file system cannot be mounted for lack of it
+	// is skipped, also where CI is set: nobody can install that.
+	KernelMayLack string
 	// Steady makes times mean something: the file is written in full first,
 	// and the loop device goes past the page cache of the file system that
 	// the file lies in. It takes some seconds.
@@ -56,6 +60,9 @@ func (l Loop) Mount(t testing.TB) *Disk {
 	t.Helper()
 	l.need(t)
 	disk, err := l.mount(t.Context())
+	if l.KernelMayLack != "" && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EOPNOTSUPP)) {
+		t.Skipf("needs a kernel with %s: %v", l.KernelMayLack, err)
+	}
 	mustMount(t, l.FS, err)
 	t.Cleanup(func() {
 		if err := disk.close(); err != nil {

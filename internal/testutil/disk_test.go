@@ -101,6 +101,19 @@ func TestLoopMountRefusesUnknownFileSystems(t *testing.T) {
 	}
 }
 
+func TestWhatTheKernelMayLackSkipsATest(t *testing.T) {
+	testutil.NeedRoot(t)
+	t.Setenv("CI", "true")
+	for lack, skipped := range map[string]bool{"unicorns": true, "": false} {
+		got := record(t.Context(), func(t testing.TB) {
+			testutil.Loop{FS: "ext4", Data: "unicorns=2", KernelMayLack: lack}.Mount(t)
+		})
+		if (len(got.skips) == 1) != skipped || (len(got.failures) == 1) == skipped {
+			t.Errorf("%q: skips %q, failures %q", lack, got.skips, got.failures)
+		}
+	}
+}
+
 func TestLoopMountsAtTheSameTimeDoNotDisturbEachOther(t *testing.T) {
 	t.Parallel()
 	for range 6 {
