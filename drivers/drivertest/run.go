@@ -31,6 +31,14 @@ type Traits struct {
 	// LinksBreak: a change of a file under one of its names does not show
 	// under its other names if the file comes from a layer below.
 	LinksBreak bool
+	// MaxName is the length in bytes of the longest name that a file can have,
+	// if the driver takes something of what the file system allows.
+	MaxName int
+	// NoColons: the path of the home must not contain a colon.
+	NoColons bool
+	// Defects are tests that a program beyond our reach does not pass, by the
+	// names of their methods without "Test", and what is wrong with it.
+	Defects map[string]string
 	// Status has the names of the pairs that Status returns.
 	Status []string
 	// GoodOptions are options that the driver accepts, and BadOptions those
@@ -91,6 +99,11 @@ func Run(t *testing.T, construct drivers.Constructor, traits Traits) {
 		if !ok {
 			t.Fatalf("method Test%s is not a test", name)
 		}
-		t.Run(name, test)
+		t.Run(name, func(t *testing.T) {
+			if defect := traits.Defects[name]; defect != "" {
+				t.Skip(defect)
+			}
+			test(t)
+		})
 	}
 }

@@ -45,7 +45,7 @@ func traits(fs string) drivertest.Traits {
 			"overlay.ignore_chown_errors=perhaps": model.ErrInvalid,
 			"vfs.ignore_chown_errors=true":        model.ErrInvalid,
 			"overlay.skip_mount_home=2":           model.ErrInvalid,
-			"overlay.mount_program=/bin/fuse":     model.ErrUnsupported,
+			"overlay.mount_program=/no/such/fuse": model.ErrInvalid,
 			"overlay.size=10g":                    model.ErrUnsupported, // the file system has no quotas
 			"overlay.inodes=10":                   model.ErrUnsupported,
 			"overlay.size=much":                   model.ErrInvalid,

@@ -56,6 +56,9 @@ func (d *Driver) Apply(ctx context.Context, id string, src archive.Source, opts 
 		opts.Whiteouts = archive.WhiteoutsApplied
 		return archive.Unpack(ctx, path, src, opts)
 	}
+	if d.helper != "" {
+		return d.applyMounted(ctx, id, src, opts)
+	}
 	opts.Whiteouts = d.whiteouts()
 	err = d.onContents(ctx, id, func(own string, below []string) error {
 		opts.Lowers = below

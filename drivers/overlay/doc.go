@@ -14,6 +14,7 @@
 //	                    owners by containers/storage
 //	.part-<id>/         a layer that is not yet, or no longer, there
 //	.probe/             exists only while the kernel is being tried out
+//	.has-mount-program  "true" once a mount program was used
 //
 // # What happens when
 //
@@ -60,7 +61,11 @@
 // layers by project quotas of the file system: a layer that has one gets a
 // project of its own, see quota.go.
 //
-// Layers with shifted owners, FUSE helpers and composefs are not supported yet;
-// their options are refused. Homes of other stores are a matter of drivers.Config
-// and not of options.
+// # FUSE
+//
+// The option "mount_program" makes a program such as fuse-overlayfs(1) mount
+// the layers, see fuse.go. A home that was used so is marked, and stays with it.
+//
+// Layers with shifted owners and composefs are not supported yet; their options are
+// refused. Homes of other stores are a matter of drivers.Config and not of options.
 package overlay

@@ -28,8 +28,8 @@ func (d *Driver) find(id string) (*drivers.Located, error) {
 	if err != nil || !layer.Foreign {
 		return layer, err
 	}
-	if err := checkHelper(layer.Home.Dir); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", layer.Home.Path("."), err), layer.Close())
+	if err := d.checkProgram(layer.Home); err != nil {
+		return nil, errors.Join(err, layer.Close())
 	}
 	return layer, nil
 }

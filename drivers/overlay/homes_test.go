@@ -21,8 +21,14 @@ import (
 // and returns that home and the driver.
 func openBeside(t testing.TB, others ...string) (home string, driver drivers.Driver) {
 	t.Helper()
+	return openBesideWith(t, nil, others...)
+}
+
+// openBesideWith is openBeside with options.
+func openBesideWith(t testing.TB, options []string, others ...string) (home string, driver drivers.Driver) {
+	t.Helper()
 	home = newHome(t)
-	driver, err := overlay.Open(t.Context(), drivers.Config{Home: home, RunHome: home + "-run", Others: others})
+	driver, err := overlay.Open(t.Context(), drivers.Config{Home: home, RunHome: home + "-run", Options: options, Others: others})
 	must(t, err)
 	t.Cleanup(func() { must(t, driver.Close(context.WithoutCancel(t.Context()))) })
 	return home, driver

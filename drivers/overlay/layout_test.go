@@ -140,11 +140,12 @@ func TestHomeOfContainersStorageIsUsed(t *testing.T) {
 	must(t, content.Close())
 }
 
-func TestHomeOfAMountProgramIsRefused(t *testing.T) {
+func TestHomeOfAMountProgramIsRefusedWhereThereIsNone(t *testing.T) {
 	home := newHome(t)
 	adopt(t, home)
 	must(t, os.WriteFile(filepath.Join(home, ".has-mount-program"), []byte("true"), 0o600))
 	before := list(t, home)
+	t.Setenv("PATH", t.TempDir())
 	_, err := overlay.Open(t.Context(), drivers.Config{Home: home, RunHome: home + "-run"})
 	wantErr(t, err, model.ErrDriverPrerequisites)
 	if diff := cmp.Diff(before, list(t, home)); diff != "" {

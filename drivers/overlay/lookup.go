@@ -127,8 +127,8 @@ func (l *lookup) linksOf(home *drivers.LayerDirs) (*at.Dir, error) {
 	}
 	foreign := !l.search.Own(home)
 	if foreign {
-		if err := checkHelper(home.Dir); err != nil {
-			return nil, fmt.Errorf("%s: %w", home.Path("."), err)
+		if err := l.driver.checkProgram(home); err != nil {
+			return nil, err
 		}
 	}
 	links, err := home.Sub(linkDir)

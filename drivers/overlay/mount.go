@@ -21,10 +21,10 @@ import (
 // mounter mounts a stack.
 type mounter interface {
 	// attach mounts the stack at the directory name in dir.
-	attach(s *stack, dir *at.Dir, name string) error
+	attach(ctx context.Context, s *stack, dir *at.Dir, name string) error
 	// detached mounts the stack where nobody else sees it, for as long as the
 	// result is open.
-	detached(s *stack) (*os.File, error)
+	detached(ctx context.Context, s *stack) (*os.File, error)
 }
 
 // Mount mounts the layer on its mount point. With the option "ro" or
@@ -63,7 +63,7 @@ func (d *Driver) Mount(ctx context.Context, id string, opts drivers.MountOptions
 
 // mount mounts a layer on the mount point in the directory point.
 func (d *Driver) mount(ctx context.Context, layer *drivers.Located, point *at.Dir, options mountOptions) (err error) {
-	if err := makeMountPoint(point); err != nil {
+	if err := errors.Join(detachDead(point), makeMountPoint(point)); err != nil {
 		return err
 	}
 	s, err := d.openStack(ctx, layer, options)
@@ -76,7 +76,7 @@ func (d *Driver) mount(ctx context.Context, layer *drivers.Located, point *at.Di
 			return err
 		}
 	}
-	return d.mounter.attach(s, point, mergedDir)
+	return d.mounter.attach(ctx, s, point, mergedDir)
 }
 
 // merged returns the path of the mount point of a layer in the driver's own home.
@@ -100,10 +100,13 @@ func (d *Driver) mountOptions(opts drivers.MountOptions) (mountOptions, error) {
 	if !d.features.metacopy {
 		options.drop(metacopyOn)
 	}
+	if d.helper != "" { // they do it their own way, and refuse to be told
+		options.dropKey("redirect_dir")
+	}
 	if opts.ReadOnly {
 		options.flags |= unix.MS_RDONLY
 	}
-	if d.userXattr {
+	if d.userXattr && d.helper == "" {
 		options.add("userxattr")
 	}
 	if opts.Volatile && d.features.volatile && !options.readOnly() {
@@ -159,8 +162,14 @@ func (d *Driver) Unmount(_ context.Context, id string) (err error) {
 	}
 	defer func() { err = errors.Join(err, layer.Close()) }()
 	mounted, err := isMounted(layer)
-	if err != nil || !mounted {
+	if err != nil {
 		return err
+	}
+	if !mounted {
+		return detachDead(layer)
+	}
+	if err := flush(layer); err != nil {
+		return fmt.Errorf("unmounting: %w", err)
 	}
 	if err := detach(layer); err != nil {
 		return fmt.Errorf("unmounting: %w", err)
@@ -184,6 +193,20 @@ func detach(layer *at.Dir) error {
 			return fmt.Errorf("umount %s: %w", layer.Path(mergedDir), err)
 		}
 	}
+}
+
+// flush writes what the kernel holds back for a mount program, which would do
+// so itself some time after the mount has gone. That of overlay writes at once
+// to where it goes.
+func flush(layer *at.Dir) error {
+	target := layer.ProcPath() + "/" + mergedDir
+	if byProgram, err := isFuse(target); err != nil || !byProgram {
+		return nil //nolint:nilerr // A mount whose program has ended has nothing to write.
+	}
+	if err := syncFS(target); err != nil && !errors.Is(err, unix.ENOTCONN) {
+		return err
+	}
+	return nil
 }
 
 // renewMountPoint replaces the mount point by a new directory with the same

@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -27,7 +28,7 @@ type classicMounter struct {
 const maxMountData = 4096 - 1
 
 // attach implements mounter.
-func (classicMounter) attach(s *stack, dir *at.Dir, name string) error {
+func (classicMounter) attach(_ context.Context, s *stack, dir *at.Dir, name string) error {
 	target := dir.ProcPath() + "/" + name
 	// mount(2) follows links; Mount has made sure that there is none, and
 	// this finds out whether that still holds.
@@ -45,24 +46,30 @@ func (classicMounter) attach(s *stack, dir *at.Dir, name string) error {
 
 // detached implements mounter: what is mounted stays reachable through a
 // descriptor after it has been unmounted lazily.
-func (m classicMounter) detached(s *stack) (mount *os.File, err error) {
-	if err := os.MkdirAll(m.scratch, 0o700); err != nil {
+func (m classicMounter) detached(_ context.Context, s *stack) (*os.File, error) {
+	return onScratch(m.scratch, func(target string) error { return mountClassic(s, target) })
+}
+
+// onScratch calls mount with a mount point of its own below scratch, and returns
+// what is mounted there, where nobody else finds it.
+func onScratch(scratch string, mount func(target string) error) (root *os.File, err error) {
+	if err := os.MkdirAll(scratch, 0o700); err != nil {
 		return nil, err
 	}
-	target, err := os.MkdirTemp(m.scratch, "view-")
+	target, err := os.MkdirTemp(scratch, "view-")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.Remove(target)) }()
-	if err := mountClassic(s, target); err != nil {
+	if err := mount(target); err != nil {
 		return nil, err
 	}
 	// Keep the way in, and let nobody else find it.
-	mount, err = os.OpenFile(target, unix.O_PATH|unix.O_DIRECTORY, 0)
+	root, err = os.OpenFile(target, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err := errors.Join(err, unix.Unmount(target, unix.MNT_DETACH)); err != nil {
 		return nil, err
 	}
-	return mount, nil
+	return root, nil
 }
 
 // mountClassic mounts the stack at target, naming its directories in the first
@@ -102,12 +109,16 @@ func (s *stack) absolute(c content) string {
 
 // isPlain tells whether no directory's name needs escapes in mount data.
 func (s *stack) isPlain(name func(content) string) bool {
-	needs := func(c content) bool { return strings.ContainsAny(name(c), `\:,"`) }
+	needs := func(c content) bool { return hasEscapes(name(c)) }
 	if s.upper != nil && (needs(*s.upper) || needs(*s.work)) {
 		return false
 	}
 	return !slices.ContainsFunc(s.lowers, needs)
 }
+
+// hasEscapes tells whether a name has characters that mean something in mount
+// data.
+func hasEscapes(name string) bool { return strings.ContainsAny(name, `\:,"`) }
 
 // data returns the mount data, with the stack's directories as name calls
 // them.

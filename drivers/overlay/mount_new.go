@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -37,8 +38,8 @@ func fsopen() (*os.File, error) {
 }
 
 // attach implements mounter.
-func (m newMounter) attach(s *stack, dir *at.Dir, name string) (err error) {
-	mount, err := m.detached(s)
+func (m newMounter) attach(ctx context.Context, s *stack, dir *at.Dir, name string) (err error) {
+	mount, err := m.detached(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -61,7 +62,7 @@ func (m newMounter) attach(s *stack, dir *at.Dir, name string) (err error) {
 }
 
 // detached implements mounter.
-func (newMounter) detached(s *stack) (mount *os.File, err error) {
+func (newMounter) detached(_ context.Context, s *stack) (mount *os.File, err error) {
 	fs, err := fsopen()
 	if err != nil {
 		return nil, err

@@ -121,6 +121,11 @@ func (m *mountOptions) drop(option string) {
 	m.data = slices.DeleteFunc(m.data, func(o string) bool { return o == option })
 }
 
+// dropKey removes an option of overlay whatever its value is.
+func (m *mountOptions) dropKey(key string) {
+	m.data = slices.DeleteFunc(m.data, func(o string) bool { return strings.HasPrefix(o, key+"=") })
+}
+
 // add adds an option of overlay, unless it is there.
 func (m *mountOptions) add(option string) {
 	if !slices.Contains(m.data, option) {

@@ -15,6 +15,9 @@ type options struct {
 	mount string
 	// ignoreChownErrors goes on unpacking where an owner cannot be set.
 	ignoreChownErrors bool
+	// mountProgram is the path of a program that mounts in place of the kernel,
+	// "" for none.
+	mountProgram string
 	// quota is that of writable layers which have no options of their own.
 	quota quota
 }
@@ -39,6 +42,7 @@ func setters() map[string]func(*options, string) error {
 			_, err := drivers.ParseBool("skip_mount_home", value)
 			return err
 		},
+		"mount_program":         (*options).setMountProgram,
 		sizeOption:              func(o *options, value string) error { return o.quota.set(sizeOption, value) },
 		inodesOption:            func(o *options, value string) error { return o.quota.set(inodesOption, value) },
 		"override_kernel_check": func(*options, string) error { return nil },
@@ -50,7 +54,7 @@ func setters() map[string]func(*options, string) error {
 func missing() []string {
 	return []string{
 		"additionalimagestore", "additionallayerstore", "force_mask", "imagestore",
-		"mount_program", "use_composefs",
+		"use_composefs",
 	}
 }
 

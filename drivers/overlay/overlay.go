@@ -3,8 +3,6 @@ package overlay
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,9 +49,11 @@ type Driver struct {
 	backing  string
 	// userXattr: the driver runs in a user namespace.
 	userXattr bool
-	features  features
-	mounter   mounter
-	projects  projects
+	// helper is the path of the mount program, "" if the kernel mounts.
+	helper   string
+	features features
+	mounter  mounter
+	projects projects
 }
 
 // The driver can do more than it must.
@@ -105,7 +105,8 @@ func open(ctx context.Context, config drivers.Config, on machine) (_ *Driver, er
 	if err != nil {
 		return nil, err
 	}
-	if d.backing, err = backingFS(home); err != nil {
+	d.backing, err = backingFS(home)
+	if err != nil && !(errors.Is(err, model.ErrIncompatibleFS) && d.options.mountProgram != "") {
 		return nil, err
 	}
 	made, err := makeHome(home)
@@ -138,11 +139,17 @@ func (d *Driver) start(ctx context.Context, home string, config drivers.Config, 
 	if d.homes, err = drivers.NewHomes(d.layers, config.Others); err != nil {
 		return err
 	}
-	if err := checkHelper(d.layers.Dir); err != nil {
+	if d.helper, err = d.options.program(d.layers.Dir); err != nil {
 		return err
 	}
 	if err := d.checkQuotas(d.options.quota); err != nil {
 		return err
+	}
+	if d.helper != "" {
+		d.mounter = fuseMounter{program: d.helper, scratch: d.runHome}
+		// What such a program writes is only known to itself.
+		d.features = features{dType: true, volatile: true}
+		return nil
 	}
 	d.mounter = on.mounter(d.layers.Dir, d.runHome)
 	cache, err := newProbeCache(d.runHome, d.layers.Dir)
@@ -150,20 +157,6 @@ func (d *Driver) start(ctx context.Context, home string, config drivers.Config, 
 		return err
 	}
 	return d.probe(ctx, cache)
-}
-
-// checkHelper refuses a home in which a FUSE helper has written deletions in
-// forms of its own, which the kernel would show as files.
-func checkHelper(home *at.Dir) error {
-	const limit = 100 // bytes; the mark is "true" or "false"
-	content, err := home.ReadFile(".has-mount-program", limit)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil && strings.TrimSpace(string(content)) == "true" {
-		err = fmt.Errorf("%w: the layers were made by a mount program, which this version does not run", model.ErrDriverPrerequisites)
-	}
-	return err
 }
 
 // chooseMounter returns the better mounter that works here.

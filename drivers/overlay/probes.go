@@ -15,7 +15,7 @@ import (
 // overlay finds out whether layers can be mounted and changed at all: entries
 // tell their type, whiteouts can be made, and a directory of a lower layer can
 // be deleted through a mount of two of them.
-func (l *laboratory) overlay(_ context.Context, dir *at.Dir) (verdict, error) {
+func (l *laboratory) overlay(ctx context.Context, dir *at.Dir) (verdict, error) {
 	if err := makeDirs(dir, "lower1", "lower2", "lower2/sub", "upper", "work"); err != nil {
 		return verdict{}, err
 	}
@@ -25,7 +25,7 @@ func (l *laboratory) overlay(_ context.Context, dir *at.Dir) (verdict, error) {
 	if err := dir.Mknod("whiteout", unix.S_IFCHR, 0); err != nil {
 		return conclude("making a whiteout", err)
 	}
-	root, err := l.mount(dir, l.baseOptions(), "lower1", "lower2")
+	root, err := l.mount(ctx, dir, l.baseOptions(), "lower1", "lower2")
 	if err != nil {
 		return conclude("mounting", err)
 	}
@@ -38,7 +38,7 @@ func (l *laboratory) overlay(_ context.Context, dir *at.Dir) (verdict, error) {
 
 // metacopy finds out whether changing the mode of a file leaves its content
 // below, with the configured mount options.
-func (l *laboratory) metacopy(_ context.Context, dir *at.Dir) (verdict, error) {
+func (l *laboratory) metacopy(ctx context.Context, dir *at.Dir) (verdict, error) {
 	if err := makeDirs(dir, "lower1", "upper", "work"); err != nil {
 		return verdict{}, err
 	}
@@ -46,7 +46,7 @@ func (l *laboratory) metacopy(_ context.Context, dir *at.Dir) (verdict, error) {
 		return verdict{}, err
 	}
 	options := l.configuredOptions()
-	root, err := l.mount(dir, options, "lower1")
+	root, err := l.mount(ctx, dir, options, "lower1")
 	if err != nil {
 		return conclude("mounting", err)
 	}
@@ -69,7 +69,7 @@ func (l *laboratory) metacopy(_ context.Context, dir *at.Dir) (verdict, error) {
 // nativeDiff finds out whether an upper directory tells all changes by itself:
 // being opaque is not inherited by a directory that is copied up, and a
 // directory cannot be renamed by a mere note of where it came from.
-func (l *laboratory) nativeDiff(_ context.Context, dir *at.Dir) (verdict, error) {
+func (l *laboratory) nativeDiff(ctx context.Context, dir *at.Dir) (verdict, error) {
 	if err := makeDirs(dir, "lower1", "lower1/opaque", "lower2", "lower2/opaque", "lower2/moved", "upper", "work"); err != nil {
 		return verdict{}, err
 	}
@@ -86,7 +86,7 @@ func (l *laboratory) nativeDiff(_ context.Context, dir *at.Dir) (verdict, error)
 	if !l.driver.features.metacopy {
 		options.drop(metacopyOn)
 	}
-	root, err := l.mount(dir, options, "lower1", "lower2")
+	root, err := l.mount(ctx, dir, options, "lower1", "lower2")
 	if err != nil {
 		return conclude("mounting", err)
 	}
@@ -113,13 +113,13 @@ func (l *laboratory) nativeDiff(_ context.Context, dir *at.Dir) (verdict, error)
 }
 
 // volatile finds out whether the kernel mounts without syncs.
-func (l *laboratory) volatile(_ context.Context, dir *at.Dir) (verdict, error) {
+func (l *laboratory) volatile(ctx context.Context, dir *at.Dir) (verdict, error) {
 	if err := makeDirs(dir, "lower1", "upper", "work"); err != nil {
 		return verdict{}, err
 	}
 	options := l.baseOptions()
 	options.add("volatile")
-	root, err := l.mount(dir, options, "lower1")
+	root, err := l.mount(ctx, dir, options, "lower1")
 	if err != nil {
 		return conclude("mounting", err)
 	}
@@ -145,7 +145,7 @@ func (l *laboratory) configuredOptions() mountOptions {
 }
 
 // mount mounts an overlay of sub-directories of dir where nobody sees it.
-func (l *laboratory) mount(dir *at.Dir, options mountOptions, lowers ...string) (root *at.Dir, err error) {
+func (l *laboratory) mount(ctx context.Context, dir *at.Dir, options mountOptions, lowers ...string) (root *at.Dir, err error) {
 	s := &stack{home: l.driver.layers.Dir, options: options}
 	defer func() { err = errors.Join(err, s.close()) }()
 	for _, name := range append(lowers, "upper", "work") {
@@ -157,7 +157,7 @@ func (l *laboratory) mount(dir *at.Dir, options mountOptions, lowers ...string) 
 	}
 	s.upper, s.work = &s.lowers[len(lowers)], &s.lowers[len(lowers)+1]
 	s.lowers = s.lowers[:len(lowers)]
-	mount, err := l.driver.mounter.detached(s)
+	mount, err := l.driver.mounter.detached(ctx, s)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/docker/go-units"
+	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/drivers/internal/at"
@@ -99,7 +100,7 @@ func (d *Driver) checkQuotas(q quota) error {
 		return nil
 	}
 	if err := d.projects.Check(d.layers.Fd()); err != nil {
-		return fmt.Errorf("limits need project quotas of the file system at %s: %w", d.layers.Path("."), err)
+		return fmt.Errorf("limits (options %q and %q) need project quotas of the file system at %s: %w", sizeOption, inodesOption, d.layers.Path("."), err)
 	}
 	return nil
 }
@@ -162,8 +163,8 @@ func (d *Driver) projectOf(layer *at.Dir) (id project.ID, err error) {
 		id, err = d.projects.Of(fd)
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !id.Ours() {
-		return project.None, nil
+	if err == nil && !id.Ours() || errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return project.None, nil // a damaged layer can be removed too
 	}
 	if err != nil {
 		return project.None, err

@@ -44,5 +44,5 @@ func (d *Driver) viewMount(ctx context.Context, layer *drivers.Located) (mount *
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	return d.mounter.detached(s)
+	return d.mounter.detached(ctx, s)
 }

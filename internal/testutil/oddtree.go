@@ -3,6 +3,8 @@ package testutil
 import (
 	"fmt"
 	"math/rand/v2"
+	"path"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +21,11 @@ import (
 //
 // Devices, foreign owners and capabilities are left out when the test is not
 // run by root. Nothing in the tree is beyond a tar archive but the socket.
-func OddTree(t testing.TB, dir string) {
+func OddTree(t testing.TB, dir string) { OddTreeWithout(t, dir, 0) }
+
+// OddTreeWithout is OddTree without the files whose names are longer than
+// maxName bytes; 0 is no limit.
+func OddTreeWithout(t testing.TB, dir string, maxName int) {
 	t.Helper()
 	var plans []plan
 	for _, group := range [][]plan{
@@ -32,6 +38,9 @@ func OddTree(t testing.TB, dir string) {
 		if plans[i].mtime.IsZero() {
 			plans[i].mtime = ordinaryTime(i)
 		}
+	}
+	if maxName > 0 {
+		plans = slices.DeleteFunc(plans, func(p plan) bool { return len(path.Base(p.name)) > maxName })
 	}
 	plant(t, dir, plans)
 }
