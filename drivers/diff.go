@@ -24,15 +24,16 @@ func Diff(ctx context.Context, d Driver, id, parent string, w io.Writer) error {
 	case native != nil:
 		return native.Diff(ctx, id, w)
 	}
+	forces := forcesModes(d)
 	return onViews(ctx, d, id, parent, func(newDir, oldDir string) error {
 		if oldDir == "" {
-			return archive.Pack(ctx, w, newDir, archive.PackOptions{})
+			return archive.Pack(ctx, w, newDir, archive.PackOptions{Overrides: forces})
 		}
-		changes, err := archive.Changes(ctx, oldDir, newDir)
+		changes, err := archive.Changes(ctx, oldDir, newDir, archive.CompareOptions{Overrides: forces})
 		if err != nil {
 			return err
 		}
-		return archive.PackChanges(ctx, w, newDir, changes, archive.PackOptions{})
+		return archive.PackChanges(ctx, w, newDir, changes, archive.PackOptions{Overrides: forces})
 	})
 }
 
@@ -48,7 +49,7 @@ func Changes(ctx context.Context, d Driver, id, parent string) (changes []model.
 		return native.Changes(ctx, id)
 	}
 	err = onViews(ctx, d, id, parent, func(newDir, oldDir string) error {
-		changes, err = archive.Changes(ctx, oldDir, newDir)
+		changes, err = archive.Changes(ctx, oldDir, newDir, archive.CompareOptions{Overrides: forcesModes(d)})
 		return err
 	})
 	return changes, err
@@ -69,7 +70,7 @@ func DiffSize(ctx context.Context, d Driver, id, parent string) (size int64, err
 			size, err = archive.TreeSize(ctx, newDir)
 			return err
 		}
-		changes, err := archive.Changes(ctx, oldDir, newDir)
+		changes, err := archive.Changes(ctx, oldDir, newDir, archive.CompareOptions{Overrides: forcesModes(d)})
 		if err != nil {
 			return err
 		}
@@ -77,6 +78,12 @@ func DiffSize(ctx context.Context, d Driver, id, parent string) (size int64, err
 		return err
 	})
 	return size, err
+}
+
+// forcesModes tells whether layers of the driver may have forced modes.
+func forcesModes(d Driver) bool {
+	forcer, ok := d.(ModeForcer)
+	return ok && forcer.ForcesModes()
 }
 
 // nativeDiff returns the driver as a DiffDriver if it can tell the differences

@@ -100,3 +100,11 @@ type CreateChecker interface {
 	// the layer. It takes no time worth speaking of.
 	CheckCreate(opts CreateOptions) error
 }
+
+// ModeForcer is implemented by drivers that may give all files one mode and one
+// owner, and note in archive.OverrideAttr what they should have.
+type ModeForcer interface {
+	// ForcesModes tells whether layers may have been written so. Then nobody
+	// but the driver can have set the attribute.
+	ForcesModes() bool
+}

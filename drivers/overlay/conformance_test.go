@@ -49,7 +49,7 @@ func traits(fs string) drivertest.Traits {
 			"overlay.size=10g":                    model.ErrUnsupported, // the file system has no quotas
 			"overlay.inodes=10":                   model.ErrUnsupported,
 			"overlay.size=much":                   model.ErrInvalid,
-			"overlay.force_mask=shared":           model.ErrUnsupported,
+			"overlay.force_mask=public":           model.ErrInvalid,
 			"overlay.use_composefs=true":          model.ErrUnsupported,
 			"overlay.additionallayerstore=/x":     model.ErrUnsupported,
 			".imagestore=/x":                      model.ErrUnsupported,

@@ -49,7 +49,7 @@ func (d *Driver) Create(ctx context.Context, id, parent string, opts drivers.Cre
 	}
 	linked, limited := false, project.None
 	err = d.layers.Build(ctx, id, func(dir *at.Dir) (err error) {
-		if err := layer.write(dir); err != nil {
+		if err := errors.Join(d.makeContent(dir, &layer), layer.write(dir)); err != nil {
 			return err
 		}
 		if limited, err = d.limit(dir, quota); err != nil {
@@ -86,6 +86,11 @@ func (d *Driver) inherit(ctx context.Context, parent string, layer *plan) (err e
 	}
 	layer.contentMode = stat.Mode & 0o7777
 	layer.contentOwner = drivers.Owner{UID: int(stat.Uid), GID: int(stat.Gid)}
+	if d.forced {
+		if err := d.inheritForced(content.Dir, layer); err != nil {
+			return err
+		}
+	}
 
 	name, err := d.linkOf(ctx, dir)
 	if err != nil {
@@ -102,10 +107,9 @@ func (d *Driver) inherit(ctx context.Context, parent string, layer *plan) (err e
 	return nil
 }
 
-// write makes the contents of the layer's directory.
+// write makes what else is in the layer's directory.
 func (p *plan) write(dir *at.Dir) error {
 	steps := []func() error{
-		func() error { return dir.Mkdir(contentDir, p.contentMode, p.contentOwner.UID, p.contentOwner.GID) },
 		func() error { return dir.Mkdir(workDir, 0o700, p.owner.UID, p.owner.GID) },
 		func() error { return dir.Mkdir(mergedDir, 0o700, p.owner.UID, p.owner.GID) },
 	}

@@ -56,10 +56,10 @@ func (d *Driver) Apply(ctx context.Context, id string, src archive.Source, opts 
 		opts.Whiteouts = archive.WhiteoutsApplied
 		return archive.Unpack(ctx, path, src, opts)
 	}
-	if d.helper != "" {
+	if d.helper != "" && d.options.forceMask == nil {
 		return d.applyMounted(ctx, id, src, opts)
 	}
-	opts.Whiteouts = d.whiteouts()
+	opts.Whiteouts, opts.ForceMask, opts.OverrideAttr = d.whiteouts(), d.options.forceMask, d.overrideAttr()
 	err = d.onContents(ctx, id, func(own string, below []string) error {
 		opts.Lowers = below
 		unpacked, err = archive.Unpack(ctx, own, src, opts)
@@ -71,14 +71,14 @@ func (d *Driver) Apply(ctx context.Context, id string, src archive.Source, opts 
 // Diff writes the layer's own directory as a tar stream.
 func (d *Driver) Diff(ctx context.Context, id string, w io.Writer) error {
 	return d.onContents(ctx, id, func(own string, below []string) error {
-		return archive.Pack(ctx, w, own, archive.PackOptions{Whiteouts: d.whiteouts(), Lowers: below})
+		return archive.Pack(ctx, w, own, archive.PackOptions{Whiteouts: d.whiteouts(), Lowers: below, Overrides: d.forced})
 	})
 }
 
 // Changes lists what is in the layer's own directory.
 func (d *Driver) Changes(ctx context.Context, id string) (changes []model.Change, err error) {
 	err = d.onContents(ctx, id, func(own string, below []string) error {
-		changes, err = archive.OverlayChanges(ctx, own, below, d.whiteouts())
+		changes, err = archive.OverlayChanges(ctx, own, below, d.whiteouts(), archive.CompareOptions{Overrides: d.forced})
 		return err
 	})
 	return changes, err

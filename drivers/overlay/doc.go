@@ -15,6 +15,7 @@
 //	.part-<id>/         a layer that is not yet, or no longer, there
 //	.probe/             exists only while the kernel is being tried out
 //	.has-mount-program  "true" once a mount program was used
+//	.has-force-mask     "true" once modes were forced
 //
 // # What happens when
 //
@@ -65,6 +66,11 @@
 //
 // The option "mount_program" makes a program such as fuse-overlayfs(1) mount
 // the layers, see fuse.go. A home that was used so is marked, and stays with it.
+//
+// # Forced modes
+//
+// The option "force_mask" gives all files of new layers one mode and one owner,
+// and notes in an extended attribute what they should have, see force.go.
 //
 // Layers with shifted owners and composefs are not supported yet; their options are
 // refused. Homes of other stores are a matter of drivers.Config and not of options.

@@ -33,6 +33,9 @@ const (
 	// program. containers/storage keeps the same file.
 	markFile = ".has-mount-program"
 	marked   = "true"
+	// showOverrides makes fuse-overlayfs(1) show, and write, what files should
+	// be as archive.OverrideAttr says.
+	showOverrides = "xattr_permissions=2"
 	// defaultProgram is looked for where a home is marked and no program is
 	// configured.
 	defaultProgram = "fuse-overlayfs"
@@ -41,13 +44,13 @@ const (
 // program returns the path of the mount program to use, "" if the kernel is to
 // mount. Layers that such a program has written are never given to the kernel.
 func (o *options) program(home *at.Dir) (string, error) {
-	isMarked, err := hasMark(home)
+	isMarked, err := hasMark(home, markFile)
 	switch {
 	case err != nil:
 		return "", err
 	case o.mountProgram != "":
 		if !isMarked {
-			err = mark(home)
+			err = mark(home, markFile)
 		}
 		return o.mountProgram, err
 	case !isMarked:
@@ -67,7 +70,7 @@ func (d *Driver) checkProgram(home *drivers.LayerDirs) error {
 	if d.helper != "" {
 		return nil
 	}
-	isMarked, err := hasMark(home.Dir)
+	isMarked, err := hasMark(home.Dir, markFile)
 	if err == nil && isMarked {
 		err = fmt.Errorf("%w: the layers were made by a mount program; name it by the option %q",
 			model.ErrDriverPrerequisites, "mount_program")
@@ -97,25 +100,26 @@ func (o *options) setMountProgram(path string) error {
 	return nil
 }
 
-func hasMark(home *at.Dir) (bool, error) {
+// hasMark tells whether a file in the home says "true".
+func hasMark(home *at.Dir, name string) (bool, error) {
 	const limit = 100 // bytes; the mark is "true" or "false"
-	content, err := home.ReadFile(markFile, limit)
+	content, err := home.ReadFile(name, limit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	return strings.TrimSpace(string(content)) == marked, err
 }
 
-// mark marks the home before the first layer can be written. The mark must not
-// be lost where the layers are kept. A home that can only be read needs none.
-func mark(home *at.Dir) error {
-	const temp = markFile + ".new"
+// mark makes such a file, before the first layer is written. It must not be lost where
+// the layers are kept. A home that can only be read needs none.
+func mark(home *at.Dir, name string) error {
+	temp := name + ".new"
 	err := home.Remove(temp)
 	if err == nil {
 		err = home.WriteFile(temp, []byte(marked), 0o600)
 	}
 	if err == nil {
-		err = home.Rename(temp, markFile)
+		err = home.Rename(temp, name)
 	}
 	if err == nil {
 		err = os.NewSyscallError("syncfs", unix.Syncfs(home.Fd()))
@@ -248,7 +252,11 @@ func (d *Driver) applyMounted(ctx context.Context, id string, src archive.Source
 		return archive.Unpacked{}, err
 	}
 	defer func() { err = errors.Join(err, layer.Close()) }()
-	s, err := d.openStack(ctx, layer, mountOptions{propagation: unix.MS_PRIVATE})
+	options := mountOptions{propagation: unix.MS_PRIVATE}
+	if d.forced {
+		options.add(showOverrides)
+	}
+	s, err := d.openStack(ctx, layer, options)
 	if err != nil {
 		return archive.Unpacked{}, err
 	}

@@ -46,7 +46,8 @@ func with(construct drivers.Constructor, options ...string) drivers.Constructor 
 	}
 }
 
-func TestConformanceWithAMountProgram(t *testing.T) {
+// fuseTraits are those of layers that fuse-overlayfs mounts.
+func fuseTraits() drivertest.Traits {
 	traits := traits("ext4")
 	traits.LinksBreak = false
 	traits.MaxName = 255 - len(".wh.")
@@ -54,7 +55,11 @@ func TestConformanceWithAMountProgram(t *testing.T) {
 	traits.Defects = map[string]string{
 		"AnyTwoLayersCanBeCompared": "fuse-overlayfs 1.10 does not list files that are again where a layer below deleted their directory",
 	}
-	drivertest.Run(t, with(overlay.Open, "overlay.mount_program="+fuseOverlayfs(t)), traits)
+	return traits
+}
+
+func TestConformanceWithAMountProgram(t *testing.T) {
+	drivertest.Run(t, with(overlay.Open, "overlay.mount_program="+fuseOverlayfs(t)), fuseTraits())
 }
 
 func TestMountProgramMountsLayersAndViews(t *testing.T) {

@@ -52,6 +52,9 @@ func (d *Driver) Mount(ctx context.Context, id string, opts drivers.MountOptions
 	if mounted, err := isMounted(point); err != nil || mounted {
 		return point.Path(mergedDir), err
 	}
+	if err := d.checkForced(&options); err != nil {
+		return "", err
+	}
 	if err := d.mount(ctx, layer, point, options); err != nil {
 		if layer.Foreign {
 			err = errors.Join(err, d.unmountElsewhere(id))
@@ -102,6 +105,9 @@ func (d *Driver) mountOptions(opts drivers.MountOptions) (mountOptions, error) {
 	}
 	if d.helper != "" { // they do it their own way, and refuse to be told
 		options.dropKey("redirect_dir")
+		if d.forced {
+			options.add(showOverrides)
+		}
 	}
 	if opts.ReadOnly {
 		options.flags |= unix.MS_RDONLY

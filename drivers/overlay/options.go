@@ -18,6 +18,9 @@ type options struct {
 	// mountProgram is the path of a program that mounts in place of the kernel,
 	// "" for none.
 	mountProgram string
+	// forceMask is the mode of all files of new layers, nil for that which they
+	// should have.
+	forceMask *uint32
 	// quota is that of writable layers which have no options of their own.
 	quota quota
 }
@@ -42,6 +45,7 @@ func setters() map[string]func(*options, string) error {
 			_, err := drivers.ParseBool("skip_mount_home", value)
 			return err
 		},
+		"force_mask":            (*options).setForceMask,
 		"mount_program":         (*options).setMountProgram,
 		sizeOption:              func(o *options, value string) error { return o.quota.set(sizeOption, value) },
 		inodesOption:            func(o *options, value string) error { return o.quota.set(inodesOption, value) },
@@ -53,7 +57,7 @@ func setters() map[string]func(*options, string) error {
 // that this driver does not have.
 func missing() []string {
 	return []string{
-		"additionalimagestore", "additionallayerstore", "force_mask", "imagestore",
+		"additionalimagestore", "additionallayerstore", "imagestore",
 		"use_composefs",
 	}
 }

@@ -50,7 +50,9 @@ type Driver struct {
 	// userXattr: the driver runs in a user namespace.
 	userXattr bool
 	// helper is the path of the mount program, "" if the kernel mounts.
-	helper   string
+	helper string
+	// forced: layers of the home may have forced modes.
+	forced   bool
 	features features
 	mounter  mounter
 	projects projects
@@ -67,6 +69,7 @@ var (
 	_ drivers.Replacer       = (*Driver)(nil)
 	_ drivers.Measurer       = (*Driver)(nil)
 	_ drivers.CreateChecker  = (*Driver)(nil)
+	_ drivers.ModeForcer     = (*Driver)(nil)
 )
 
 // Open opens the driver. It implements drivers.Constructor.
@@ -143,6 +146,9 @@ func (d *Driver) start(ctx context.Context, home string, config drivers.Config, 
 		return err
 	}
 	if err := d.checkQuotas(d.options.quota); err != nil {
+		return err
+	}
+	if err := d.startForcing(); err != nil {
 		return err
 	}
 	if d.helper != "" {

@@ -149,7 +149,7 @@ func BenchmarkChanges(b *testing.B) {
 	copied := b.TempDir()
 	copyTree(b, tree, copied)
 	for b.Loop() {
-		changes, err := archive.Changes(b.Context(), tree, copied)
+		changes, err := archive.Changes(b.Context(), tree, copied, archive.CompareOptions{})
 		if err != nil || len(changes) > 0 {
 			b.Fatal(lines(changes), err)
 		}

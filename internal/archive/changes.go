@@ -28,13 +28,13 @@ import (
 // happens further below. The root is never listed. What was below a deleted
 // directory, or below one that something else has replaced, is not listed
 // either.
-func Changes(ctx context.Context, oldDir, newDir string) (_ []model.Change, err error) {
+func Changes(ctx context.Context, oldDir, newDir string, opts CompareOptions) (_ []model.Change, err error) {
 	newCursor, err := openCursor(newDir)
 	if err != nil {
 		return nil, fmt.Errorf("compare: %w", err)
 	}
 	defer func() { err = errors.Join(err, newCursor.Close()) }()
-	c := comparison{now: newCursor}
+	c := comparison{now: newCursor, opts: opts}
 	if oldDir == "" {
 		err = c.addAll(ctx, "")
 	} else {
@@ -62,6 +62,7 @@ func openCursor(dir string) (*beneath.Cursor, error) {
 type comparison struct {
 	changeList
 	old, now *beneath.Cursor
+	opts     CompareOptions
 }
 
 // changeList collects changes.
@@ -121,8 +122,8 @@ func merged(a, b []string) []string {
 
 // entry compares an entry of both directories.
 func (c *comparison) entry(ctx context.Context, entry, name string) (dirEvent, error) {
-	old, oldErr := locate(c.old.Dir(), entry)
-	now, err := locate(c.now.Dir(), entry)
+	old, oldErr := c.opts.locate(c.old.Dir(), entry)
+	now, err := c.opts.locate(c.now.Dir(), entry)
 	gone, missing := errors.Is(err, unix.ENOENT), errors.Is(oldErr, unix.ENOENT)
 	switch {
 	case gone && missing:

@@ -32,7 +32,7 @@ func lines(changes []model.Change) []string {
 
 func changesOf(t testing.TB, oldDir, newDir string) []model.Change {
 	t.Helper()
-	changes, err := archive.Changes(t.Context(), oldDir, newDir)
+	changes, err := archive.Changes(t.Context(), oldDir, newDir, archive.CompareOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func wantSorted(t testing.TB, changes []model.Change) {
 
 func overlayChangesOf(t testing.TB, upper string, lowers []string) []model.Change {
 	t.Helper()
-	changes, err := archive.OverlayChanges(t.Context(), upper, lowers, archive.WhiteoutsOverlay)
+	changes, err := archive.OverlayChanges(t.Context(), upper, lowers, archive.WhiteoutsOverlay, archive.CompareOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,9 +181,9 @@ func TestChangesHonoursTheContext(t *testing.T) {
 	cancel()
 	dir := t.TempDir()
 	mkdir(t, dir+"/d")
-	_, err1 := archive.Changes(ctx, "", dir)
-	_, err2 := archive.Changes(ctx, t.TempDir(), dir)
-	_, err3 := archive.OverlayChanges(ctx, dir, nil, archive.WhiteoutsOverlay)
+	_, err1 := archive.Changes(ctx, "", dir, archive.CompareOptions{})
+	_, err2 := archive.Changes(ctx, t.TempDir(), dir, archive.CompareOptions{})
+	_, err3 := archive.OverlayChanges(ctx, dir, nil, archive.WhiteoutsOverlay, archive.CompareOptions{})
 	_, err4 := archive.TreeSize(ctx, dir)
 	for _, err := range []error{err1, err2, err3, err4} {
 		if !errors.Is(err, context.Canceled) {

@@ -15,15 +15,27 @@ type located struct {
 	dir  *beneath.Dir
 	name string
 	stat unix.Stat_t
+	opts CompareOptions
 }
 
 func (f *located) kind() uint32 { return f.stat.Mode & unix.S_IFMT }
 func (f *located) isDir() bool  { return f.kind() == unix.S_IFDIR }
 
 // locate looks an entry up.
-func locate(dir *beneath.Dir, name string) (located, error) {
+func (o CompareOptions) locate(dir *beneath.Dir, name string) (located, error) {
 	stat, err := dir.Stat(name)
-	return located{dir: dir, name: name, stat: stat}, err
+	if err != nil {
+		return located{}, err
+	}
+	return o.located(dir, name, stat)
+}
+
+// located returns an entry that has been looked up.
+func (o CompareOptions) located(dir *beneath.Dir, name string, stat unix.Stat_t) (f located, err error) {
+	if o.Overrides && dir != nil {
+		err = trueStat(dir, name, &stat)
+	}
+	return located{dir: dir, name: name, stat: stat, opts: o}, err
 }
 
 // differ tells whether two files of the same type that are not directories
@@ -86,7 +98,7 @@ func sameTime(a, b unix.Timespec) bool {
 // a layer, sorted.
 func comparedXattrs(f *located) ([]string, error) {
 	attrs, err := f.dir.Xattrs(f.name)
-	attrs = slices.DeleteFunc(attrs, func(attr string) bool { return !isPacked(attr) })
+	attrs = slices.DeleteFunc(attrs, func(attr string) bool { return !isPacked(attr) || f.opts.Overrides && attr == OverrideAttr })
 	slices.Sort(attrs)
 	return attrs, err
 }

@@ -199,7 +199,7 @@ func (u *unpacker) checkLinkTarget(from beneath.Place, target, name string) erro
 func (u *unpacker) special(ctx context.Context, place beneath.Place, name string, hdr *tar.Header) error {
 	mode, dev := uint32(unix.S_IFIFO), uint64(0)
 	if hdr.Typeflag != tar.TypeFifo {
-		if inUserNamespace() {
+		if inUserNamespace() && u.opts.ForceMask == nil {
 			return nil
 		}
 		mode = unix.S_IFCHR
@@ -211,6 +211,9 @@ func (u *unpacker) special(ctx context.Context, place beneath.Place, name string
 			return fmt.Errorf("%w: device number %d:%d", model.ErrInvalid, hdr.Devmajor, hdr.Devminor)
 		}
 		dev = unix.Mkdev(uint32(hdr.Devmajor), uint32(hdr.Devminor))
+	}
+	if u.opts.ForceMask != nil {
+		mode, dev = unix.S_IFREG, 0
 	}
 	err := u.anew(ctx, place.Dir, name, func() error { return place.Mknod(name, mode|0o600, dev) })
 	if err != nil {

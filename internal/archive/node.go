@@ -50,6 +50,13 @@ func (u *unpacker) setAttributes(n node, hdr *tar.Header) error {
 	if err != nil {
 		return err
 	}
+	if u.opts.ForceMask != nil {
+		stat := statOf(hdr, uid, gid)
+		if err := headerXattrs(hdr, n.setXattr, OverrideAttr, u.overrideAttr()); err != nil {
+			return err
+		}
+		return u.force(n, &stat)
+	}
 	if err := u.chown(n, uid, gid); err != nil {
 		return err
 	}

@@ -45,6 +45,12 @@ type UnpackOptions struct {
 	UIDMap, GIDMap []model.IDMap
 	// IgnoreChownErrors goes on where an owner cannot be set.
 	IgnoreChownErrors bool
+	// ForceMask is the mode that every file and directory gets, whose owner is
+	// not set either; what they should have goes to OverrideAttr, and special
+	// files become regular ones. nil means that they get what they should have.
+	ForceMask *uint32
+	// OverrideAttr is the attribute to be used in its place if it is not empty.
+	OverrideAttr string
 	// MaxSize is how many bytes of file content are unpacked at most, holes
 	// included; 0 is no limit. An archive can claim far more than its own
 	// size: a sparse file takes no room in it.
@@ -70,4 +76,13 @@ type PackOptions struct {
 	Lowers []string
 	// UIDMap and GIDMap translate the owners on disk to those in the headers.
 	UIDMap, GIDMap []model.IDMap
+	// Overrides believes OverrideAttr more than the owner, mode and type that a
+	// file has. That is for trees in which nobody else can set it.
+	Overrides bool
+}
+
+// CompareOptions say how trees are compared.
+type CompareOptions struct {
+	// Overrides is as in PackOptions, and is about both trees.
+	Overrides bool
 }

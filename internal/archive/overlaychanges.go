@@ -14,7 +14,7 @@ import (
 // makes to the lower ones, which are given nearest first, sorted by path. It
 // is the list that Changes gives for the overlay mounted without and with the
 // upper directory, found without mounting them. All paths are trusted.
-func OverlayChanges(ctx context.Context, upper string, lowerDirs []string, whiteouts Whiteouts) (_ []model.Change, err error) {
+func OverlayChanges(ctx context.Context, upper string, lowerDirs []string, whiteouts Whiteouts, opts CompareOptions) (_ []model.Change, err error) {
 	cursor, err := openCursor(upper)
 	if err != nil {
 		return nil, fmt.Errorf("compare: %w", err)
@@ -26,7 +26,7 @@ func OverlayChanges(ctx context.Context, upper string, lowerDirs []string, white
 	}
 	defer func() { err = errors.Join(err, lowers.close()) }()
 
-	c := overlayComparison{upper: cursor, lowers: lowers}
+	c := overlayComparison{upper: cursor, lowers: lowers, opts: opts}
 	// The root of an overlay is never opaque, whatever its attribute says.
 	if _, err := c.directory(ctx, mergedDir{which: lowers.all()}); err != nil {
 		return nil, fmt.Errorf("compare: %w", err)
@@ -40,6 +40,7 @@ type overlayComparison struct {
 	changeList
 	upper  *beneath.Cursor
 	lowers *lowers
+	opts   CompareOptions
 }
 
 // mergedDir is a directory that both the upper and the lower trees have.
@@ -119,7 +120,7 @@ func (c *overlayComparison) entries(ctx context.Context, dir mergedDir) (happene
 
 // entry compares one entry with the lower one of the same name.
 func (c *overlayComparison) entry(ctx context.Context, lower *lowerDir, entry, name string) (dirEvent, *mergedDir, error) {
-	now, err := locate(c.upper.Dir(), entry)
+	now, err := c.opts.locate(c.upper.Dir(), entry)
 	if err != nil {
 		return nothing, nil, unlessVanished(err)
 	}
@@ -127,7 +128,10 @@ func (c *overlayComparison) entry(ctx context.Context, lower *lowerDir, entry, n
 	if err != nil {
 		return nothing, nil, err
 	}
-	old := located{dir: found.dir, name: entry, stat: found.stat}
+	old, err := c.opts.located(found.dir, entry, found.stat)
+	if err != nil {
+		return nothing, nil, err
+	}
 	switch {
 	case isWhiteout(&now.stat):
 		if found.dir == nil {

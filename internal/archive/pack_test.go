@@ -158,7 +158,7 @@ func TestPackRefusesNamesThatNobodyCanUnpack(t *testing.T) {
 	for what, err := range map[string]error{
 		"pack": archive.Pack(t.Context(), io.Discard, layer, archive.PackOptions{}),
 		"compare": func() error {
-			_, err := archive.Changes(t.Context(), layer+"/"+component, layer)
+			_, err := archive.Changes(t.Context(), layer+"/"+component, layer, archive.CompareOptions{})
 			return err
 		}(),
 	} {

@@ -28,6 +28,9 @@ func (p *packer) entry(ctx context.Context, dir *beneath.Dir, entry, name string
 	if err := checkPackable(name); err != nil {
 		return err
 	}
+	if err := p.override(dir, entry, &stat); err != nil {
+		return unlessVanished(err)
+	}
 	switch stat.Mode & unix.S_IFMT {
 	case unix.S_IFSOCK: // means nothing without the process that listens
 		return nil
@@ -87,6 +90,9 @@ func (p *packer) regular(ctx context.Context, dir *beneath.Dir, entry, name stri
 	if err := beneath.Retry(func() error { return unix.Fstat(int(file.Fd()), &stat) }); err != nil {
 		return fmt.Errorf("fstat: %w", err)
 	}
+	if err := p.override(dir, entry, &stat); err != nil {
+		return err
+	}
 	if err := p.simple(dir, entry, name, &stat); err != nil {
 		return err
 	}
@@ -142,10 +148,10 @@ func (p *packer) header(dir *beneath.Dir, entry, name string, stat *unix.Stat_t)
 	switch stat.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		hdr.Typeflag, hdr.Size = tar.TypeReg, stat.Size
-		hdr.PAXRecords, err = packedXattrs(dir, entry)
+		hdr.PAXRecords, err = p.xattrs(dir, entry)
 	case unix.S_IFDIR:
 		hdr.Typeflag = tar.TypeDir
-		hdr.PAXRecords, err = packedXattrs(dir, entry)
+		hdr.PAXRecords, err = p.xattrs(dir, entry)
 		return hdr, err // a directory has many links and one name
 	case unix.S_IFLNK:
 		hdr.Typeflag = tar.TypeSymlink
@@ -167,15 +173,23 @@ func (p *packer) header(dir *beneath.Dir, entry, name string, stat *unix.Stat_t)
 	return hdr, err
 }
 
-// packedXattrs returns the PAX records for the extended attributes of a file.
-func packedXattrs(dir *beneath.Dir, entry string) (map[string]string, error) {
+// override puts what a file should be into stat.
+func (p *packer) override(dir *beneath.Dir, entry string, stat *unix.Stat_t) error {
+	if !p.opts.Overrides {
+		return nil
+	}
+	return trueStat(dir, entry, stat)
+}
+
+// xattrs returns the PAX records for the extended attributes of a file.
+func (p *packer) xattrs(dir *beneath.Dir, entry string) (map[string]string, error) {
 	attrs, err := dir.Xattrs(entry)
 	if err != nil {
 		return nil, err
 	}
 	var records map[string]string
 	for _, attr := range attrs {
-		if !isPacked(attr) {
+		if !isPacked(attr) || p.opts.Overrides && attr == OverrideAttr {
 			continue
 		}
 		value, err := dir.Xattr(entry, attr)

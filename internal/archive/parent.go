@@ -71,20 +71,21 @@ func (u *unpacker) beDefault(dir *beneath.Dir) error {
 	if err != nil {
 		return err
 	}
+	const mode = 0o755
+	if u.opts.ForceMask != nil {
+		return u.force(n, &unix.Stat_t{Uid: uint32(uid), Gid: uint32(gid), Mode: unix.S_IFDIR | mode})
+	}
 	if err := u.chown(n, uid, gid); err != nil {
 		return err
 	}
-	return n.chmod(0o755)
+	return n.chmod(mode)
 }
 
 // beLike gives a directory of an overlay the attributes of the lower one that
 // it hides, as the overlay does itself when something is put into a directory.
 func (u *unpacker) beLike(dir, lower *beneath.Dir, name string, stat *unix.Stat_t) error {
 	n := node{dir: dir, name: "."}
-	if err := u.chown(n, int(stat.Uid), int(stat.Gid)); err != nil {
-		return err
-	}
-	if err := n.chmod(stat.Mode & 0o7777); err != nil {
+	if err := u.beStat(n, lower, name, *stat); err != nil {
 		return err
 	}
 	attrs, err := lower.Xattrs(name)
@@ -92,7 +93,7 @@ func (u *unpacker) beLike(dir, lower *beneath.Dir, name string, stat *unix.Stat_
 		return err
 	}
 	for _, attr := range attrs {
-		if attr == "security.selinux" || belongsToOverlay(attr) {
+		if attr == "security.selinux" || belongsToOverlay(attr) || u.opts.ForceMask != nil && (attr == OverrideAttr || attr == u.overrideAttr()) {
 			continue
 		}
 		value, err := lower.Xattr(name, attr)
@@ -104,4 +105,18 @@ func (u *unpacker) beLike(dir, lower *beneath.Dir, name string, stat *unix.Stat_
 		}
 	}
 	return nil
+}
+
+// beStat gives a directory the owner and mode of the lower one called name.
+func (u *unpacker) beStat(n node, lower *beneath.Dir, name string, stat unix.Stat_t) error {
+	if u.opts.ForceMask != nil {
+		if err := trueStat(lower, name, &stat, OverrideAttr, u.overrideAttr()); err != nil {
+			return err
+		}
+		return u.force(n, &stat)
+	}
+	if err := u.chown(n, int(stat.Uid), int(stat.Gid)); err != nil {
+		return err
+	}
+	return n.chmod(stat.Mode & 0o7777)
 }

@@ -83,7 +83,7 @@ func TestPackOfATreeThatIsBeingSwapped(t *testing.T) {
 			_ = archive.Pack(t.Context(), &out, layer, archive.PackOptions{})
 			changes := []model.Change{{Path: fmt.Sprintf("/d%d/secret", i%4)}}
 			_ = archive.PackChanges(t.Context(), &out, layer, changes, archive.PackOptions{})
-			_, _ = archive.Changes(t.Context(), beside.dir, layer)
+			_, _ = archive.Changes(t.Context(), beside.dir, layer, archive.CompareOptions{})
 			if file, err := tree.Open(fmt.Sprintf("d%d/secret", i%4)); err == nil {
 				_, _ = io.Copy(&out, file)
 				_ = file.Close()

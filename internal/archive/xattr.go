@@ -29,15 +29,15 @@ var (
 // of their names, except for those that an archive has no say in:
 // security.selinux is the label of the place where the file lies, and the
 // attributes of overlays would let an archive steer the driver (a metacopy or
-// redirect shows files from elsewhere).
-func headerXattrs(hdr *tar.Header, set func(attr string, value []byte) error) error {
+// redirect shows files from elsewhere). Those in except are left out too.
+func headerXattrs(hdr *tar.Header, set func(attr string, value []byte) error, except ...string) error {
 	if len(hdr.PAXRecords) == 0 {
 		return nil
 	}
 	for _, record := range slices.Sorted(maps.Keys(hdr.PAXRecords)) {
 		escaped, isXattr := strings.CutPrefix(record, xattrRecord)
 		attr := unescapeAttr.Replace(escaped)
-		if !isXattr || attr == "security.selinux" || belongsToOverlay(attr) || !isPossible(hdr, attr) {
+		if !isXattr || attr == "security.selinux" || belongsToOverlay(attr) || !isPossible(hdr, attr) || slices.Contains(except, attr) {
 			continue
 		}
 		if err := checkXattr(attr); err != nil {

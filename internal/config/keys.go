@@ -33,7 +33,7 @@ var rules = []rule{
 	{key: prefix + "mountopt", kind: kindText, status: Used, driver: true},
 	{key: prefix + "skip_mount_home", kind: kindTextBool, status: Used, driver: true},
 	{key: prefix + "ignore_chown_errors", kind: kindTextBool, status: Used, driver: true},
-	{key: prefix + "force_mask", kind: kindNumber, status: Unsupported, driver: true},
+	{key: prefix + "force_mask", kind: kindNumber, status: Used, driver: true},
 	{key: prefix + "overlay.ignore_chown_errors", kind: kindTextBool, status: Used, driver: true},
 	{key: prefix + "overlay.mountopt", kind: kindText, status: Used, driver: true},
 	{key: prefix + "overlay.mount_program", kind: kindText, status: Used, driver: true},
@@ -41,7 +41,7 @@ var rules = []rule{
 	{key: prefix + "overlay.inodes", kind: kindTextNumber, status: Used, driver: true},
 	{key: prefix + "overlay.skip_mount_home", kind: kindTextBool, status: Used, driver: true},
 	{key: prefix + "overlay.use_composefs", kind: kindTextBool, status: Unsupported, driver: true, asks: isOn},
-	{key: prefix + "overlay.force_mask", kind: kindMask, status: Unsupported, driver: true},
+	{key: prefix + "overlay.force_mask", kind: kindMask, status: Used, driver: true},
 	{key: prefix + "vfs.ignore_chown_errors", kind: kindTextBool, status: Used, driver: true},
 
 	// Drivers that are not there cannot be chosen, so their options need not
