@@ -91,6 +91,7 @@ func (h *harness) partsOf(id string, before []string) []string {
 func (s suite) TestRemoveThatIsInterruptedCanBeRepeated(t *testing.T) {
 	h := s.open(t)
 	h.create("base", "")
+	h.write("base", "file", "of base") // a driver may note at the first mount how it mounts
 	before := h.homeNames()
 	interrupted := false
 	for patience := range 12 {

@@ -13,8 +13,8 @@ import (
 // NativeDiff tells whether parent is the layer below id, and changes can be
 // read from the layer's own directory.
 func (d *Driver) NativeDiff(ctx context.Context, id, parent string) (native bool, err error) {
-	if !d.features.nativeDiff {
-		return false, nil
+	if direct, err := d.readsDirectly(); err != nil || !direct {
+		return false, err
 	}
 	layer, err := d.find(id)
 	if err != nil {
@@ -98,7 +98,11 @@ func (d *Driver) DiffSize(ctx context.Context, id string) (size int64, err error
 // in several directories. Where the layer's own directory does not tell all,
 // its file system is shown instead.
 func (d *Driver) Content(ctx context.Context, id string) (content drivers.Content, err error) {
-	if !d.features.nativeDiff {
+	direct, err := d.readsDirectly()
+	if err != nil {
+		return nil, err
+	}
+	if !direct {
 		return drivers.OpenView(ctx, d, id)
 	}
 	err = d.onContents(ctx, id, func(own string, below []string) error {

@@ -16,6 +16,8 @@
 //	.probe/             exists only while the kernel is being tried out
 //	.has-mount-program  "true" once a mount program was used
 //	.has-force-mask     "true" once modes were forced
+//	.has-metacopy       "true" once a mount could leave contents below
+//	.has-redirect       "true" once a mount could leave directories below
 //
 // # What happens when
 //
@@ -66,6 +68,11 @@
 //
 // The option "mount_program" makes a program such as fuse-overlayfs(1) mount
 // the layers, see fuse.go. A home that was used so is marked, and stays with it.
+//
+// # Metacopy and redirects
+//
+// Where the kernel leaves part of what was written to lower layers, the home is
+// marked, and its layers are compared as mounts show them, see indirect.go.
 //
 // # Forced modes
 //

@@ -244,5 +244,5 @@ func (i *inspector) leftLink(entry fs.DirEntry, belongs func(string) (bool, erro
 // system may have put into a home, and that are nobody's in particular.
 var otherNames = map[string]bool{
 	"lost+found": true, "staging": true, "tempdirs": true, "backingFsBlockDev": true,
-	markFile: true, forceMarkFile: true, ".probe": true,
+	markFile: true, forceMarkFile: true, metacopyMarkFile: true, redirectMarkFile: true, ".probe": true,
 }

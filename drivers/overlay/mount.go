@@ -75,6 +75,9 @@ func (d *Driver) mount(ctx context.Context, layer *drivers.Located, point *at.Di
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if s.work != nil {
+		if err := d.noteIndirection(&options); err != nil {
+			return err
+		}
 		if err := clearVolatile(ctx, s.work.Dir); err != nil {
 			return err
 		}
@@ -103,8 +106,11 @@ func (d *Driver) mountOptions(opts drivers.MountOptions) (mountOptions, error) {
 	if !d.features.metacopy {
 		options.drop(metacopyOn)
 	}
+	if err := d.followIndirection(&options); err != nil {
+		return mountOptions{}, err
+	}
 	if d.helper != "" { // they do it their own way, and refuse to be told
-		options.dropKey("redirect_dir")
+		options.dropKey(redirectDir)
 		if d.forced {
 			options.add(showOverrides)
 		}

@@ -121,6 +121,11 @@ func (m *mountOptions) drop(option string) {
 	m.data = slices.DeleteFunc(m.data, func(o string) bool { return o == option })
 }
 
+// has tells whether there is an option of overlay with a key.
+func (m *mountOptions) has(key string) bool {
+	return slices.ContainsFunc(m.data, func(o string) bool { return strings.HasPrefix(o, key+"=") })
+}
+
 // dropKey removes an option of overlay whatever its value is.
 func (m *mountOptions) dropKey(key string) {
 	m.data = slices.DeleteFunc(m.data, func(o string) bool { return strings.HasPrefix(o, key+"=") })

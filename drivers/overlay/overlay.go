@@ -152,6 +152,9 @@ func (d *Driver) start(ctx context.Context, home string, config drivers.Config, 
 		return err
 	}
 	if d.helper != "" {
+		if err := checkIndirection(d.layers.Dir); err != nil {
+			return err
+		}
 		d.mounter = fuseMounter{program: d.helper, scratch: d.runHome}
 		// What such a program writes is only known to itself.
 		d.features = features{dType: true, volatile: true}
