@@ -2,6 +2,8 @@ package overlay
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/drivers/internal/at"
@@ -37,3 +39,29 @@ func openOn(ctx context.Context, config drivers.Config, on machine) (drivers.Dri
 
 // InDirectory is inDirectory.
 func InDirectory(dir string, f func() error) error { return inDirectory(dir, f) }
+
+// OpenWithSELinux is Open for a kernel with SELinux.
+func OpenWithSELinux(ctx context.Context, config drivers.Config) (drivers.Driver, error) {
+	on := host()
+	on.hasLabels = func() bool { return true }
+	return openOn(ctx, config, on)
+}
+
+// OpenWithoutSELinux is Open for a kernel without.
+func OpenWithoutSELinux(ctx context.Context, config drivers.Config) (drivers.Driver, error) {
+	on := host()
+	on.hasLabels = func() bool { return false }
+	return openOn(ctx, config, on)
+}
+
+// MountData returns the options that mount(2) or a mount program gets beside the
+// directories, in which commas of a value do not separate.
+func MountData(d drivers.Driver, opts drivers.MountOptions) (string, error) {
+	o, ok := d.(*Driver)
+	if !ok {
+		return "", fmt.Errorf("%T has no options", d)
+	}
+	options, err := o.mountOptions(opts)
+	s := stack{options: options}
+	return strings.TrimPrefix(s.data(func(content) string { return "" }), "lowerdir="), err
+}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/selinux/go-selinux"
 	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/drivers"
@@ -124,7 +123,7 @@ func (d *Driver) mountOptions(opts drivers.MountOptions) (mountOptions, error) {
 	if opts.Volatile && d.features.volatile && !options.readOnly() {
 		options.add("volatile")
 	}
-	if opts.Label != "" && selinux.GetEnabled() {
+	if opts.Label != "" && d.hasLabels() {
 		options.add("context=" + opts.Label)
 	}
 	return options, nil

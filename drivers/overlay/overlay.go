@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/opencontainers/selinux/go-selinux"
+
 	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/drivers/internal/at"
 	"github.com/csdb/csdb/internal/archive"
@@ -52,10 +54,11 @@ type Driver struct {
 	// helper is the path of the mount program, "" if the kernel mounts.
 	helper string
 	// forced: layers of the home may have forced modes.
-	forced   bool
-	features features
-	mounter  mounter
-	projects projects
+	forced    bool
+	features  features
+	mounter   mounter
+	projects  projects
+	hasLabels func() bool
 }
 
 // The driver can do more than it must.
@@ -86,14 +89,18 @@ func Open(ctx context.Context, config drivers.Config) (drivers.Driver, error) {
 type machine struct {
 	mounter  func(home *at.Dir, runHome string) mounter
 	projects projects
+	// hasLabels tells whether SELinux is enabled.
+	hasLabels func() bool
 }
 
 // host is the machine that the process is on.
-func host() machine { return machine{mounter: chooseMounter, projects: kernelProjects{}} }
+func host() machine {
+	return machine{mounter: chooseMounter, projects: kernelProjects{}, hasLabels: selinux.GetEnabled}
+}
 
 // open opens the driver on a machine of the caller's choice.
 func open(ctx context.Context, config drivers.Config, on machine) (_ *Driver, err error) {
-	d := &Driver{projects: on.projects}
+	d := &Driver{projects: on.projects, hasLabels: on.hasLabels}
 	if d.options, err = parseOptions(config.Options); err != nil {
 		return nil, err
 	}
