@@ -25,6 +25,7 @@
 // A driver is a folder below this one and a line in drivers/builtin. It
 // implements Driver; what it can do better than by mounting and walking, it
 // says by implementing Applier, DiffDriver, Viewer, ContentDriver,
-// MetadataDriver, ParentCopier and Replacer too. ParseOptions, LayerDirs and
-// Homes do what every driver needs. Run drivertest.Run to see whether it keeps the contract.
+// MetadataDriver, ParentCopier, CreateChecker, ModeForcer and Replacer too. ParseOptions,
+// LayerDirs and Homes do what every driver needs. Run drivertest.Run to see whether it
+// keeps the contract.
 package drivers

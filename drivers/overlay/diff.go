@@ -59,6 +59,9 @@ func (d *Driver) Apply(ctx context.Context, id string, src archive.Source, opts 
 	if d.helper != "" && d.options.forceMask == nil {
 		return d.applyMounted(ctx, id, src, opts)
 	}
+	if err := d.noteForcing(); err != nil {
+		return archive.Unpacked{}, err
+	}
 	opts.Whiteouts, opts.ForceMask, opts.OverrideAttr = d.whiteouts(), d.options.forceMask, d.overrideAttr()
 	err = d.onContents(ctx, id, func(own string, below []string) error {
 		opts.Lowers = below
@@ -71,14 +74,14 @@ func (d *Driver) Apply(ctx context.Context, id string, src archive.Source, opts 
 // Diff writes the layer's own directory as a tar stream.
 func (d *Driver) Diff(ctx context.Context, id string, w io.Writer) error {
 	return d.onContents(ctx, id, func(own string, below []string) error {
-		return archive.Pack(ctx, w, own, archive.PackOptions{Whiteouts: d.whiteouts(), Lowers: below, Overrides: d.forced})
+		return archive.Pack(ctx, w, own, archive.PackOptions{Whiteouts: d.whiteouts(), Lowers: below, Overrides: d.ForcesModes()})
 	})
 }
 
 // Changes lists what is in the layer's own directory.
 func (d *Driver) Changes(ctx context.Context, id string) (changes []model.Change, err error) {
 	err = d.onContents(ctx, id, func(own string, below []string) error {
-		changes, err = archive.OverlayChanges(ctx, own, below, d.whiteouts(), archive.CompareOptions{Overrides: d.forced})
+		changes, err = archive.OverlayChanges(ctx, own, below, d.whiteouts(), archive.CompareOptions{Overrides: d.ForcesModes()})
 		return err
 	})
 	return changes, err

@@ -28,7 +28,7 @@ func (d *Driver) find(id string) (*drivers.Located, error) {
 	if err != nil || !layer.Foreign {
 		return layer, err
 	}
-	if err := d.checkProgram(layer.Home); err != nil {
+	if err := d.checkMark(layer.Home); err != nil {
 		return nil, errors.Join(err, layer.Close())
 	}
 	return layer, nil

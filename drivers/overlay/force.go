@@ -43,22 +43,24 @@ func (o *options) setForceMask(value string) error {
 	return nil
 }
 
-// startForcing finds out whether layers of the home may have forced modes, and
-// marks it before the first of them is made.
-func (d *Driver) startForcing() (err error) {
-	if d.forced, err = hasMark(d.layers.Dir, forceMarkFile); err != nil || d.forced || d.options.forceMask == nil {
-		return err
+// noteForcing marks the home before the first file with a forced mode is made.
+func (d *Driver) noteForcing() error {
+	if d.options.forceMask == nil {
+		return nil
 	}
-	d.forced = true
-	return mark(d.layers.Dir, forceMarkFile)
+	return noteOnce(d.layers.Dir, forceMarkFile)
 }
 
 // ForcesModes implements drivers.ModeForcer.
-func (d *Driver) ForcesModes() bool { return d.forced }
+func (d *Driver) ForcesModes() bool {
+	// A mark that cannot be read is an error when the driver is opened.
+	isMarked, err := hasMark(d.layers.Dir, forceMarkFile)
+	return err == nil && isMarked
+}
 
 // checkForced reports whether a layer may be mounted with the options.
 func (d *Driver) checkForced(options *mountOptions) error {
-	if d.forced && d.helper == "" && !options.readOnly() {
+	if d.helper == "" && !options.readOnly() && d.ForcesModes() {
 		return fmt.Errorf("%w: with the option %q layers are mounted for writing only by a %q",
 			model.ErrUnsupported, "force_mask", "mount_program")
 	}
@@ -98,6 +100,9 @@ func (d *Driver) makeContent(dir *at.Dir, p *plan) error {
 	mask := d.options.forceMask
 	if mask == nil {
 		return dir.Mkdir(contentDir, p.contentMode, p.contentOwner.UID, p.contentOwner.GID)
+	}
+	if err := d.noteForcing(); err != nil {
+		return err
 	}
 	if err := dir.Mkdir(contentDir, *mask, p.owner.UID, p.owner.GID); err != nil {
 		return err

@@ -173,9 +173,15 @@ func TestMarkedHomesDoNotStumbleOverBadOverrides(t *testing.T) {
 
 func TestForcedLayersAreNotMountedForWritingByTheKernel(t *testing.T) {
 	home := newHome(t)
+	before := openIn(t, overlay.Open, home)
+	chain(t, before, "old")
 	driver := openIn(t, overlay.Open, home, "overlay.force_mask=shared")
+	mount(t, before, "old")
+	must(t, before.Unmount(t.Context(), "old"))
 	chain(t, driver, "base", "top")
-	_, err := driver.Mount(t.Context(), "top", drivers.MountOptions{})
+	_, err := before.Mount(t.Context(), "top", drivers.MountOptions{})
+	wantErr(t, err, model.ErrUnsupported)
+	_, err = driver.Mount(t.Context(), "top", drivers.MountOptions{})
 	wantErr(t, err, model.ErrUnsupported)
 	if err == nil || !strings.Contains(err.Error(), "mount_program") {
 		t.Errorf("%v does not say what helps", err)

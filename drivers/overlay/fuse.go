@@ -44,41 +44,57 @@ const (
 // program returns the path of the mount program to use, "" if the kernel is to
 // mount. Layers that such a program has written are never given to the kernel.
 func (o *options) program(home *at.Dir) (string, error) {
+	if o.mountProgram != "" {
+		return o.mountProgram, nil
+	}
 	isMarked, err := hasMark(home, markFile)
-	switch {
-	case err != nil:
+	if err != nil || !isMarked {
 		return "", err
-	case o.mountProgram != "":
-		if !isMarked {
-			err = mark(home, markFile)
-		}
-		return o.mountProgram, err
-	case !isMarked:
-		return "", nil
 	}
 	path, err := exec.LookPath(defaultProgram)
 	if err != nil {
-		return "", fmt.Errorf("%w: the layers were made by a mount program; name it by the option %q, or install one: %w",
-			model.ErrDriverPrerequisites, "mount_program", err)
+		return "", fmt.Errorf("%w: %w", errMarked, err)
 	}
 	return path, nil
 }
 
-// checkProgram reports whether the layers in the home of another store can be
-// read: where a mount program has written them, only by one.
-func (d *Driver) checkProgram(home *drivers.LayerDirs) error {
+// errMarked means that the kernel would show layers wrongly.
+var errMarked = fmt.Errorf("%w: the layers were made by a mount program; name it by the option %q",
+	model.ErrDriverPrerequisites, "mount_program")
+
+// checkMark reports whether the layers of a home may be given to the kernel. That
+// of another store may be marked; and the driver's own may be by now, if another
+// process has given layers to a mount program since the driver was opened.
+func (d *Driver) checkMark(home *drivers.LayerDirs) error {
 	if d.helper != "" {
 		return nil
 	}
 	isMarked, err := hasMark(home.Dir, markFile)
 	if err == nil && isMarked {
-		err = fmt.Errorf("%w: the layers were made by a mount program; name it by the option %q",
-			model.ErrDriverPrerequisites, "mount_program")
+		err = errMarked
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", home.Path("."), err)
 	}
 	return err
+}
+
+// noteProgram marks the home before a mount program can write to it for the first
+// time.
+func (d *Driver) noteProgram() error {
+	if d.helper == "" {
+		return nil
+	}
+	return noteOnce(d.layers.Dir, markFile)
+}
+
+// noteOnce makes a mark unless it is there.
+func noteOnce(home *at.Dir, name string) error {
+	isMarked, err := hasMark(home, name)
+	if err != nil || isMarked {
+		return err
+	}
+	return mark(home, name)
 }
 
 // setMountProgram reads the option. The program has to exist.
@@ -110,7 +126,7 @@ func hasMark(home *at.Dir, name string) (bool, error) {
 	return strings.TrimSpace(string(content)) == marked, err
 }
 
-// mark makes such a file, before the first layer is written. It must not be lost where
+// mark makes such a file, before what it is about happens. It must not be lost where
 // the layers are kept. A home that can only be read needs none.
 func mark(home *at.Dir, name string) error {
 	temp := name + ".new"
@@ -253,7 +269,7 @@ func (d *Driver) applyMounted(ctx context.Context, id string, src archive.Source
 	}
 	defer func() { err = errors.Join(err, layer.Close()) }()
 	options := mountOptions{propagation: unix.MS_PRIVATE}
-	if d.forced {
+	if d.ForcesModes() {
 		options.add(showOverrides)
 	}
 	s, err := d.openStack(ctx, layer, options)
@@ -266,6 +282,9 @@ func (d *Driver) applyMounted(ctx context.Context, id string, src archive.Source
 		return archive.Unpacked{}, err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
+	if err := d.noteProgram(); err != nil {
+		return archive.Unpacked{}, err
+	}
 	opts.Whiteouts = archive.WhiteoutsApplied
 	path := fmt.Sprintf("/proc/self/fd/%d", root.Fd())
 	if unpacked, err = archive.Unpack(ctx, path, src, opts); err != nil {

@@ -113,15 +113,25 @@ func TestLayersOfAMountProgramAreNotMountedByTheKernel(t *testing.T) {
 	must(t, os.WriteFile(mount(t, native, "base")+"/native", nil, 0o600))
 	must(t, native.Unmount(t.Context(), "base"))
 
-	// What the kernel has written can be read by the program.
+	// What the kernel has written can be read by the program, which changes
+	// nothing.
 	byProgram := openIn(t, overlay.Open, home, "overlay.mount_program="+program)
 	chain(t, byProgram, "other")
+	mount(t, byProgram, "other", "ro")
+	must(t, byProgram.Unmount(t.Context(), "other"))
+	mount(t, native, "other")
+	must(t, native.Unmount(t.Context(), "other"))
 	if _, err := os.Stat(mount(t, byProgram, "base") + "/native"); err != nil {
 		t.Error(err)
 	}
 	must(t, byProgram.Unmount(t.Context(), "base"))
 
-	// From then on the program is used whether it is configured or not.
+	// From then on the program is used whether it is configured or not, and
+	// whoever has opened the home before must not mount any more.
+	_, err := native.Mount(t.Context(), "other", drivers.MountOptions{})
+	wantErr(t, err, model.ErrDriverPrerequisites)
+	_, err = drivers.Changes(t.Context(), native, "other", "")
+	wantErr(t, err, model.ErrDriverPrerequisites)
 	again := openIn(t, overlay.Open, home)
 	if info := mountAt(t, mount(t, again, "other")); info.FSType != "fuse.fuse-overlayfs" {
 		t.Errorf("mounted as %s", info.FSType)
@@ -129,7 +139,7 @@ func TestLayersOfAMountProgramAreNotMountedByTheKernel(t *testing.T) {
 	must(t, again.Unmount(t.Context(), "other"))
 
 	t.Setenv("PATH", t.TempDir())
-	_, err := overlay.Open(t.Context(), drivers.Config{Home: home, RunHome: home + "-run"})
+	_, err = overlay.Open(t.Context(), drivers.Config{Home: home, RunHome: home + "-run"})
 	wantErr(t, err, model.ErrDriverPrerequisites)
 	if err == nil || !strings.Contains(err.Error(), "mount_program") {
 		t.Errorf("%v does not say what to do", err)

@@ -45,19 +45,15 @@ func (d *Driver) noteIndirection(options *mountOptions) error {
 	if d.helper != "" || d.userXattr { // nobody does it there
 		return nil
 	}
-	noted, err := indirections(d.layers.Dir)
-	if err != nil {
-		return err
-	}
-	if !noted.metacopy && (d.features.metacopy || slices.Contains(options.data, metacopyOn)) {
-		if err := mark(d.layers.Dir, metacopyMarkFile); err != nil {
+	if d.features.metacopy || slices.Contains(options.data, metacopyOn) {
+		if err := noteOnce(d.layers.Dir, metacopyMarkFile); err != nil {
 			return err
 		}
 	}
 	// Metadata that are copied alone refer to their content as renamed
 	// directories do.
-	if !noted.redirect && (!d.features.nativeDiff || slices.Contains(options.data, redirectOn)) {
-		return mark(d.layers.Dir, redirectMarkFile)
+	if !d.features.nativeDiff || slices.Contains(options.data, redirectOn) {
+		return noteOnce(d.layers.Dir, redirectMarkFile)
 	}
 	return nil
 }
@@ -84,6 +80,9 @@ func (d *Driver) followIndirection(options *mountOptions) error {
 func (d *Driver) readsDirectly() (bool, error) {
 	if !d.features.nativeDiff {
 		return false, nil
+	}
+	if err := d.checkMark(d.layers); err != nil {
+		return false, err
 	}
 	noted, err := indirections(d.layers.Dir)
 	return err == nil && !noted.any(), err

@@ -138,4 +138,7 @@ func TestMountProgramsDoNotGetIndirectLayers(t *testing.T) {
 	mount(t, driver, "top")
 	_, err := overlay.Open(t.Context(), drivers.Config{Home: home, RunHome: home + "-run", Options: []string{"overlay.mount_program=" + fuseOverlayfs(t)}})
 	wantErr(t, err, model.ErrUnsupported)
+	// And nothing has changed by that.
+	chain(t, openIn(t, overlay.Open, home), "other")
+	mount(t, driver, "other")
 }

@@ -127,7 +127,7 @@ func (l *lookup) linksOf(home *drivers.LayerDirs) (*at.Dir, error) {
 	}
 	foreign := !l.search.Own(home)
 	if foreign {
-		if err := l.driver.checkProgram(home); err != nil {
+		if err := l.driver.checkMark(home); err != nil {
 			return nil, err
 		}
 	}

@@ -74,7 +74,7 @@ func (d *Driver) mount(ctx context.Context, layer *drivers.Located, point *at.Di
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if s.work != nil {
-		if err := d.noteIndirection(&options); err != nil {
+		if err := errors.Join(d.noteProgram(), d.noteIndirection(&options)); err != nil {
 			return err
 		}
 		if err := clearVolatile(ctx, s.work.Dir); err != nil {
@@ -110,7 +110,7 @@ func (d *Driver) mountOptions(opts drivers.MountOptions) (mountOptions, error) {
 	}
 	if d.helper != "" { // they do it their own way, and refuse to be told
 		options.dropKey(redirectDir)
-		if d.forced {
+		if d.ForcesModes() {
 			options.add(showOverrides)
 		}
 	}

@@ -52,9 +52,7 @@ type Driver struct {
 	// userXattr: the driver runs in a user namespace.
 	userXattr bool
 	// helper is the path of the mount program, "" if the kernel mounts.
-	helper string
-	// forced: layers of the home may have forced modes.
-	forced    bool
+	helper    string
 	features  features
 	mounter   mounter
 	projects  projects
@@ -155,7 +153,7 @@ func (d *Driver) start(ctx context.Context, home string, config drivers.Config, 
 	if err := d.checkQuotas(d.options.quota); err != nil {
 		return err
 	}
-	if err := d.startForcing(); err != nil {
+	if _, err := hasMark(d.layers.Dir, forceMarkFile); err != nil {
 		return err
 	}
 	if d.helper != "" {

@@ -65,7 +65,7 @@ func (d *Driver) openStack(ctx context.Context, layer *drivers.Located, options 
 			s, err = nil, errors.Join(err, s.close())
 		}
 	}()
-	if err := checkDepth(layer.Dir); err != nil {
+	if err := errors.Join(d.checkMark(d.layers), checkDepth(layer.Dir)); err != nil {
 		return s, err
 	}
 	if err := d.openOwn(s, layer); err != nil {

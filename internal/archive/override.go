@@ -20,7 +20,7 @@ import (
 //	UID:GID:MODE[:TYPE]
 //
 // with the mode in octal and a type like "file", "pipe" or "char-5-1", where the
-// file itself is a regular one or a directory. Podman's storage writes it, and
+// file itself is a regular one or a directory. containers/storage writes it, and
 // fuse-overlayfs(1) shows files as it says.
 const OverrideAttr = "user.containers.override_stat"
 
