@@ -24,16 +24,19 @@ func Diff(ctx context.Context, d Driver, id, parent string, w io.Writer) error {
 	case native != nil:
 		return native.Diff(ctx, id, w)
 	}
-	forces := forcesModes(d)
+	forced, compared, err := forcedModes(ctx, d, id, parent)
+	if err != nil {
+		return err
+	}
 	return onViews(ctx, d, id, parent, func(newDir, oldDir string) error {
 		if oldDir == "" {
-			return archive.Pack(ctx, w, newDir, archive.PackOptions{Overrides: forces})
+			return archive.Pack(ctx, w, newDir, archive.PackOptions{Overrides: forced})
 		}
-		changes, err := archive.Changes(ctx, oldDir, newDir, archive.CompareOptions{Overrides: forces})
+		changes, err := archive.Changes(ctx, oldDir, newDir, compared)
 		if err != nil {
 			return err
 		}
-		return archive.PackChanges(ctx, w, newDir, changes, archive.PackOptions{Overrides: forces})
+		return archive.PackChanges(ctx, w, newDir, changes, archive.PackOptions{Overrides: forced})
 	})
 }
 
@@ -48,8 +51,12 @@ func Changes(ctx context.Context, d Driver, id, parent string) (changes []model.
 	case native != nil:
 		return native.Changes(ctx, id)
 	}
+	_, compared, err := forcedModes(ctx, d, id, parent)
+	if err != nil {
+		return nil, err
+	}
 	err = onViews(ctx, d, id, parent, func(newDir, oldDir string) error {
-		changes, err = archive.Changes(ctx, oldDir, newDir, archive.CompareOptions{Overrides: forcesModes(d)})
+		changes, err = archive.Changes(ctx, oldDir, newDir, compared)
 		return err
 	})
 	return changes, err
@@ -65,12 +72,16 @@ func DiffSize(ctx context.Context, d Driver, id, parent string) (size int64, err
 	case native != nil:
 		return native.DiffSize(ctx, id)
 	}
+	_, compared, err := forcedModes(ctx, d, id, parent)
+	if err != nil {
+		return 0, err
+	}
 	err = onViews(ctx, d, id, parent, func(newDir, oldDir string) error {
 		if oldDir == "" {
 			size, err = archive.TreeSize(ctx, newDir)
 			return err
 		}
-		changes, err := archive.Changes(ctx, oldDir, newDir, archive.CompareOptions{Overrides: forcesModes(d)})
+		changes, err := archive.Changes(ctx, oldDir, newDir, compared)
 		if err != nil {
 			return err
 		}
@@ -80,10 +91,21 @@ func DiffSize(ctx context.Context, d Driver, id, parent string) (size int64, err
 	return size, err
 }
 
-// forcesModes tells whether layers of the driver may have forced modes.
-func forcesModes(d Driver) bool {
+// forcedModes returns whether the layer id may have forced modes, and how it is
+// compared with another one, which may have them too.
+func forcedModes(ctx context.Context, d Driver, id, parent string) (forced archive.Overrides, compared archive.CompareOptions, err error) {
 	forcer, ok := d.(ModeForcer)
-	return ok && forcer.ForcesModes()
+	if !ok {
+		return forced, compared, nil
+	}
+	if forced, err = forcer.ForcedModes(ctx, id); err != nil || parent == "" {
+		return forced, archive.CompareOptions{Overrides: forced}, err
+	}
+	below, err := forcer.ForcedModes(ctx, parent)
+	if err != nil {
+		return forced, compared, model.OnObject(model.KindLayer, parent, err)
+	}
+	return forced, archive.CompareOptions{Overrides: max(forced, below)}, nil
 }
 
 // nativeDiff returns the driver as a DiffDriver if it can tell the differences

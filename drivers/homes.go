@@ -59,6 +59,9 @@ func OpenOthers(others []string) (opened []*LayerDirs, missing bool, err error) 
 	return opened, missing, nil
 }
 
+// Alone tells whether there are no homes of other stores.
+func (h *Homes) Alone() bool { return len(h.others) == 0 }
+
 // Exists tells whether one of the homes has the layer.
 func (h *Homes) Exists(id string) (bool, error) {
 	home, _, err := h.homeOf(id)

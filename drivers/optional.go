@@ -104,7 +104,7 @@ type CreateChecker interface {
 // ModeForcer is implemented by drivers that may give all files one mode and one
 // owner, and note in archive.OverrideAttr what they should have.
 type ModeForcer interface {
-	// ForcesModes tells whether layers may have been written so. Then nobody
-	// but the driver can have set the attribute.
-	ForcesModes() bool
+	// ForcedModes returns what the attribute means in a layer and in what is
+	// below it. Where it is believed nobody but the driver can have set it.
+	ForcedModes(ctx context.Context, id string) (archive.Overrides, error)
 }

@@ -86,10 +86,8 @@ func (d *Driver) inherit(ctx context.Context, parent string, layer *plan) (err e
 	}
 	layer.contentMode = stat.Mode & 0o7777
 	layer.contentOwner = drivers.Owner{UID: int(stat.Uid), GID: int(stat.Gid)}
-	if d.ForcesModes() {
-		if err := d.inheritForced(content.Dir, layer); err != nil {
-			return err
-		}
+	if err := d.inheritForced(content, layer); err != nil {
+		return err
 	}
 
 	name, err := d.linkOf(ctx, dir)

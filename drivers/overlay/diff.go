@@ -13,14 +13,14 @@ import (
 // NativeDiff tells whether parent is the layer below id, and changes can be
 // read from the layer's own directory.
 func (d *Driver) NativeDiff(ctx context.Context, id, parent string) (native bool, err error) {
-	if direct, err := d.readsDirectly(); err != nil || !direct {
-		return false, err
-	}
 	layer, err := d.find(id)
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, layer.Close()) }()
+	if direct, err := d.readsDirectly(ctx, layer); err != nil || !direct {
+		return false, err
+	}
 	ancestors, err := readLower(layer.Dir)
 	if err != nil {
 		return false, err
@@ -73,15 +73,23 @@ func (d *Driver) Apply(ctx context.Context, id string, src archive.Source, opts 
 
 // Diff writes the layer's own directory as a tar stream.
 func (d *Driver) Diff(ctx context.Context, id string, w io.Writer) error {
+	forced, err := d.ForcedModes(ctx, id)
+	if err != nil {
+		return err
+	}
 	return d.onContents(ctx, id, func(own string, below []string) error {
-		return archive.Pack(ctx, w, own, archive.PackOptions{Whiteouts: d.whiteouts(), Lowers: below, Overrides: d.ForcesModes()})
+		return archive.Pack(ctx, w, own, archive.PackOptions{Whiteouts: d.whiteouts(), Lowers: below, Overrides: forced})
 	})
 }
 
 // Changes lists what is in the layer's own directory.
 func (d *Driver) Changes(ctx context.Context, id string) (changes []model.Change, err error) {
+	forced, err := d.ForcedModes(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	err = d.onContents(ctx, id, func(own string, below []string) error {
-		changes, err = archive.OverlayChanges(ctx, own, below, d.whiteouts(), archive.CompareOptions{Overrides: d.ForcesModes()})
+		changes, err = archive.OverlayChanges(ctx, own, below, d.whiteouts(), archive.CompareOptions{Overrides: forced})
 		return err
 	})
 	return changes, err
@@ -101,7 +109,12 @@ func (d *Driver) DiffSize(ctx context.Context, id string) (size int64, err error
 // in several directories. Where the layer's own directory does not tell all,
 // its file system is shown instead.
 func (d *Driver) Content(ctx context.Context, id string) (content drivers.Content, err error) {
-	direct, err := d.readsDirectly()
+	layer, err := d.find(id)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, layer.Close()) }()
+	direct, err := d.readsDirectly(ctx, layer)
 	if err != nil {
 		return nil, err
 	}

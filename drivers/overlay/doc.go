@@ -79,6 +79,9 @@
 // The option "force_mask" gives all files of new layers one mode and one owner,
 // and notes in an extended attribute what they should have, see force.go.
 //
+// The marks of another store's home concern the layers that stand on its layers,
+// see marks.go.
+//
 // Layers with shifted owners and composefs are not supported yet; their options are
 // refused. Homes of other stores are a matter of drivers.Config and not of options.
 package overlay

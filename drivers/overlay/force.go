@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -43,24 +44,43 @@ func (o *options) setForceMask(value string) error {
 	return nil
 }
 
-// noteForcing marks the home before the first file with a forced mode is made.
+// noteForcing marks the home before the first file with a forced mode is made. Where a
+// mount program is used, that gets an attribute which only such programs read.
 func (d *Driver) noteForcing() error {
 	if d.options.forceMask == nil {
 		return nil
 	}
-	return noteOnce(d.layers.Dir, forceMarkFile)
+	return errors.Join(d.noteProgram(), noteOnce(d.layers.Dir, forceMarkFile))
 }
 
-// ForcesModes implements drivers.ModeForcer.
-func (d *Driver) ForcesModes() bool {
+// ForcedModes implements drivers.ModeForcer.
+func (d *Driver) ForcedModes(ctx context.Context, id string) (forced archive.Overrides, err error) {
+	layer, err := d.find(id)
+	if err != nil {
+		return archive.OverridesIgnored, err
+	}
+	defer func() { err = errors.Join(err, layer.Close()) }()
+	noted, err := d.marksOf(ctx, layer)
+	switch {
+	case err != nil || !noted.forced:
+		return archive.OverridesIgnored, err
+	case d.helper != "":
+		return archive.OverridesForTypes, nil
+	default:
+		return archive.OverridesBelieved, nil
+	}
+}
+
+// forcesOwn tells whether layers in the driver's own home may have forced modes.
+func (d *Driver) forcesOwn() bool {
 	// A mark that cannot be read is an error when the driver is opened.
 	isMarked, err := hasMark(d.layers.Dir, forceMarkFile)
 	return err == nil && isMarked
 }
 
-// checkForced reports whether a layer may be mounted with the options.
-func (d *Driver) checkForced(options *mountOptions) error {
-	if d.helper == "" && !options.readOnly() && d.ForcesModes() {
+// checkForced reports whether a stack, which may have forced modes, can be mounted.
+func (d *Driver) checkForced(s *stack, forced bool) error {
+	if forced && d.helper == "" && s.upper != nil {
 		return fmt.Errorf("%w: with the option %q layers are mounted for writing only by a %q",
 			model.ErrUnsupported, "force_mask", "mount_program")
 	}
@@ -79,7 +99,10 @@ func (d *Driver) overrideAttr() string {
 
 // inheritForced takes from the directory with the parent's content what it should
 // have, if that is forced.
-func (d *Driver) inheritForced(parent *at.Dir, layer *plan) error {
+func (d *Driver) inheritForced(parent content, layer *plan) error {
+	if isMarked, err := hasMark(parent.home.Dir, forceMarkFile); err != nil || !isMarked {
+		return err
+	}
 	for _, attr := range []string{d.overrideAttr(), archive.OverrideAttr} {
 		value, err := parent.Xattr(".", attr)
 		if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.ENOTSUP) {

@@ -269,7 +269,7 @@ func (d *Driver) applyMounted(ctx context.Context, id string, src archive.Source
 	}
 	defer func() { err = errors.Join(err, layer.Close()) }()
 	options := mountOptions{propagation: unix.MS_PRIVATE}
-	if d.ForcesModes() {
+	if d.forcesOwn() {
 		options.add(showOverrides)
 	}
 	s, err := d.openStack(ctx, layer, options)

@@ -1,9 +1,11 @@
 package overlay
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
+	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/drivers/internal/at"
 	"github.com/csdb/csdb/model"
 )
@@ -51,21 +53,17 @@ func (d *Driver) noteIndirection(options *mountOptions) error {
 		}
 	}
 	// Metadata that are copied alone refer to their content as renamed
-	// directories do.
-	if !d.features.nativeDiff || slices.Contains(options.data, redirectOn) {
+	// directories do, so the kernel does both.
+	if !d.features.nativeDiff || slices.Contains(options.data, redirectOn) || slices.Contains(options.data, metacopyOn) {
 		return noteOnce(d.layers.Dir, redirectMarkFile)
 	}
 	return nil
 }
 
 // followIndirection makes a mount show what other mounts have written.
-func (d *Driver) followIndirection(options *mountOptions) error {
+func (d *Driver) followIndirection(options *mountOptions, noted indirection) {
 	if d.helper != "" || d.userXattr { // nobody does it there
-		return nil
-	}
-	noted, err := indirections(d.layers.Dir)
-	if err != nil {
-		return err
+		return
 	}
 	if noted.metacopy {
 		options.add(metacopyOn)
@@ -73,26 +71,25 @@ func (d *Driver) followIndirection(options *mountOptions) error {
 	if noted.redirect && !options.has(redirectDir) && !noted.metacopy {
 		options.add(redirectFollow)
 	}
-	return nil
 }
 
-// readsDirectly tells whether upper directories tell all changes by themselves.
-func (d *Driver) readsDirectly() (bool, error) {
+// readsDirectly tells whether the upper directories of a layer and of what is below
+// it tell all changes by themselves.
+func (d *Driver) readsDirectly(ctx context.Context, layer *drivers.Located) (bool, error) {
 	if !d.features.nativeDiff {
 		return false, nil
 	}
 	if err := d.checkMark(d.layers); err != nil {
 		return false, err
 	}
-	noted, err := indirections(d.layers.Dir)
+	noted, err := d.marksOf(ctx, layer)
 	return err == nil && !noted.any(), err
 }
 
 // checkIndirection refuses a mount program for layers that none understands.
-func checkIndirection(home *at.Dir) error {
-	noted, err := indirections(home)
-	if err == nil && noted.any() {
-		err = fmt.Errorf("%w: layers were written with the mount options metacopy or redirect_dir, which no mount program understands", model.ErrUnsupported)
+func (d *Driver) checkIndirection(noted indirection) error {
+	if d.helper != "" && noted.any() {
+		return fmt.Errorf("%w: layers were written with the mount options metacopy or redirect_dir, which no mount program understands", model.ErrUnsupported)
 	}
-	return err
+	return nil
 }

@@ -51,9 +51,6 @@ func (d *Driver) Mount(ctx context.Context, id string, opts drivers.MountOptions
 	if mounted, err := isMounted(point); err != nil || mounted {
 		return point.Path(mergedDir), err
 	}
-	if err := d.checkForced(&options); err != nil {
-		return "", err
-	}
 	if err := d.mount(ctx, layer, point, options); err != nil {
 		if layer.Foreign {
 			err = errors.Join(err, d.unmountElsewhere(id))
@@ -74,7 +71,7 @@ func (d *Driver) mount(ctx context.Context, layer *drivers.Located, point *at.Di
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if s.work != nil {
-		if err := errors.Join(d.noteProgram(), d.noteIndirection(&options)); err != nil {
+		if err := errors.Join(d.noteProgram(), d.noteIndirection(&s.options)); err != nil {
 			return err
 		}
 		if err := clearVolatile(ctx, s.work.Dir); err != nil {
@@ -105,12 +102,9 @@ func (d *Driver) mountOptions(opts drivers.MountOptions) (mountOptions, error) {
 	if !d.features.metacopy {
 		options.drop(metacopyOn)
 	}
-	if err := d.followIndirection(&options); err != nil {
-		return mountOptions{}, err
-	}
 	if d.helper != "" { // they do it their own way, and refuse to be told
 		options.dropKey(redirectDir)
-		if d.ForcesModes() {
+		if d.forcesOwn() {
 			options.add(showOverrides)
 		}
 	}

@@ -157,7 +157,8 @@ func (d *Driver) start(ctx context.Context, home string, config drivers.Config, 
 		return err
 	}
 	if d.helper != "" {
-		if err := checkIndirection(d.layers.Dir); err != nil {
+		noted, err := indirections(d.layers.Dir)
+		if err := errors.Join(err, d.checkIndirection(noted)); err != nil {
 			return err
 		}
 		d.mounter = fuseMounter{program: d.helper, scratch: d.runHome}

@@ -102,6 +102,34 @@ func TestQuotasLimitInodes(t *testing.T) {
 	})
 }
 
+func TestQuotasLimitLayersOnThoseOfAnotherHome(t *testing.T) {
+	testutil.EachProjectQuota(t, func(t *testing.T, dir string) {
+		other := openIn(t, overlay.Open, filepath.Join(dir, "other"))
+		chain(t, other, "base")
+		must(t, write(mount(t, other, "base")+"/lower", 3<<20))
+		must(t, other.Unmount(t.Context(), "base"))
+		driver, err := overlay.Open(t.Context(), drivers.Config{
+			Home: filepath.Join(dir, "overlay"), RunHome: filepath.Join(dir, "run"), Options: []string{"size=2m"}, Others: []string{filepath.Join(dir, "other")},
+		})
+		must(t, err)
+		must(t, writable(t, driver, "limited", "base", nil))
+		root := mount(t, driver, "limited")
+		wantFull(t, os.Chmod(root+"/lower", 0o644)) // which copies it
+		must(t, write(root+"/small", 1<<20))
+		measurer, ok := driver.(drivers.Measurer)
+		if !ok {
+			t.Fatal("nothing is measured")
+		}
+		for id, want := range map[string]bool{"limited": true, "base": false} {
+			if size, err := measurer.Measure(t.Context(), id); err != nil || (size >= 1<<20) != want {
+				t.Errorf("%s takes %d bytes, %v", id, size, err)
+			}
+		}
+		must(t, driver.Remove(t.Context(), "limited"))
+		must(t, driver.Close(t.Context()))
+	})
+}
+
 func TestRemovedLayersLeaveNoLimits(t *testing.T) {
 	testutil.EachProjectQuota(t, func(t *testing.T, dir string) {
 		home := filepath.Join(dir, "overlay")

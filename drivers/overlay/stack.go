@@ -57,7 +57,7 @@ func closeAll(contents []content) error {
 }
 
 // openStack opens the directories of a layer for a mount with the given
-// options.
+// options, and those that it takes to show what is in them.
 func (d *Driver) openStack(ctx context.Context, layer *drivers.Located, options mountOptions) (s *stack, err error) {
 	s = &stack{home: d.layers.Dir, options: options}
 	defer func() {
@@ -84,9 +84,9 @@ func (d *Driver) openStack(ctx context.Context, layer *drivers.Located, options 
 		}
 	}
 	if len(s.lowers) > maxLowers {
-		err = tooDeep(len(s.lowers))
+		return s, tooDeep(len(s.lowers))
 	}
-	return s, err
+	return s, d.heed(s)
 }
 
 // openOwn opens the layer's own directories.

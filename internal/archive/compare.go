@@ -32,8 +32,8 @@ func (o CompareOptions) locate(dir *beneath.Dir, name string) (located, error) {
 
 // located returns an entry that has been looked up.
 func (o CompareOptions) located(dir *beneath.Dir, name string, stat unix.Stat_t) (f located, err error) {
-	if o.Overrides && dir != nil {
-		err = trueStat(dir, name, &stat)
+	if dir != nil {
+		err = o.Overrides.apply(dir, name, &stat)
 	}
 	return located{dir: dir, name: name, stat: stat, opts: o}, err
 }
@@ -98,7 +98,7 @@ func sameTime(a, b unix.Timespec) bool {
 // a layer, sorted.
 func comparedXattrs(f *located) ([]string, error) {
 	attrs, err := f.dir.Xattrs(f.name)
-	attrs = slices.DeleteFunc(attrs, func(attr string) bool { return !isPacked(attr) || f.opts.Overrides && attr == OverrideAttr })
+	attrs = slices.DeleteFunc(attrs, func(attr string) bool { return !isPacked(attr) || f.opts.Overrides.hides(attr) })
 	slices.Sort(attrs)
 	return attrs, err
 }

@@ -76,13 +76,12 @@ type PackOptions struct {
 	Lowers []string
 	// UIDMap and GIDMap translate the owners on disk to those in the headers.
 	UIDMap, GIDMap []model.IDMap
-	// Overrides believes OverrideAttr more than the owner, mode and type that a
-	// file has. That is for trees in which nobody else can set it.
-	Overrides bool
+	// Overrides says what OverrideAttr means.
+	Overrides Overrides
 }
 
 // CompareOptions say how trees are compared.
 type CompareOptions struct {
 	// Overrides is as in PackOptions, and is about both trees.
-	Overrides bool
+	Overrides Overrides
 }

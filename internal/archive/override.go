@@ -24,6 +24,37 @@ import (
 // fuse-overlayfs(1) shows files as it says.
 const OverrideAttr = "user.containers.override_stat"
 
+// Overrides says what OverrideAttr means in a tree.
+type Overrides int
+
+const (
+	// OverridesIgnored: it is an attribute like others.
+	OverridesIgnored Overrides = iota
+	// OverridesForTypes: a program shows the files as it says, as far as owners
+	// and modes are concerned, which may have been changed since; their types
+	// still come from it.
+	OverridesForTypes
+	// OverridesBelieved: it counts more than owner, mode and type of a file. That
+	// is for trees in which nobody else can set it.
+	OverridesBelieved
+)
+
+// hides tells whether an attribute is not one of the file.
+func (o Overrides) hides(attr string) bool { return o != OverridesIgnored && attr == OverrideAttr }
+
+// apply puts into stat what counts.
+func (o Overrides) apply(dir *beneath.Dir, name string, stat *unix.Stat_t) error {
+	if o == OverridesIgnored {
+		return nil
+	}
+	shown := *stat
+	err := trueStat(dir, name, stat)
+	if o == OverridesForTypes {
+		stat.Uid, stat.Gid, stat.Mode = shown.Uid, shown.Gid, stat.Mode&unix.S_IFMT|shown.Mode&^unix.S_IFMT
+	}
+	return err
+}
+
 // typeNames are the types of files in an override that are one word.
 var typeNames = map[uint32]string{
 	unix.S_IFREG: "file", unix.S_IFDIR: "dir", unix.S_IFLNK: "symlink", unix.S_IFIFO: "pipe", unix.S_IFSOCK: "socket",

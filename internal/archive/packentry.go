@@ -28,7 +28,7 @@ func (p *packer) entry(ctx context.Context, dir *beneath.Dir, entry, name string
 	if err := checkPackable(name); err != nil {
 		return err
 	}
-	if err := p.override(dir, entry, &stat); err != nil {
+	if err := p.opts.Overrides.apply(dir, entry, &stat); err != nil {
 		return unlessVanished(err)
 	}
 	switch stat.Mode & unix.S_IFMT {
@@ -90,7 +90,7 @@ func (p *packer) regular(ctx context.Context, dir *beneath.Dir, entry, name stri
 	if err := beneath.Retry(func() error { return unix.Fstat(int(file.Fd()), &stat) }); err != nil {
 		return fmt.Errorf("fstat: %w", err)
 	}
-	if err := p.override(dir, entry, &stat); err != nil {
+	if err := p.opts.Overrides.apply(dir, entry, &stat); err != nil {
 		return err
 	}
 	if err := p.simple(dir, entry, name, &stat); err != nil {
@@ -173,14 +173,6 @@ func (p *packer) header(dir *beneath.Dir, entry, name string, stat *unix.Stat_t)
 	return hdr, err
 }
 
-// override puts what a file should be into stat.
-func (p *packer) override(dir *beneath.Dir, entry string, stat *unix.Stat_t) error {
-	if !p.opts.Overrides {
-		return nil
-	}
-	return trueStat(dir, entry, stat)
-}
-
 // xattrs returns the PAX records for the extended attributes of a file.
 func (p *packer) xattrs(dir *beneath.Dir, entry string) (map[string]string, error) {
 	attrs, err := dir.Xattrs(entry)
@@ -189,7 +181,7 @@ func (p *packer) xattrs(dir *beneath.Dir, entry string) (map[string]string, erro
 	}
 	var records map[string]string
 	for _, attr := range attrs {
-		if !isPacked(attr) || p.opts.Overrides && attr == OverrideAttr {
+		if !isPacked(attr) || p.opts.Overrides.hides(attr) {
 			continue
 		}
 		value, err := dir.Xattr(entry, attr)
