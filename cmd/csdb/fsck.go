@@ -14,7 +14,7 @@ import (
 
 type check struct {
 	depth, subset string
-	only          urfave.StringSlice
+	only, other   urfave.StringSlice
 }
 
 func (p *program) fsckCommand() *urfave.Command {
@@ -32,6 +32,11 @@ but not while contents are read.
                and at those that none speaks of; the default for a store
   contents     reads also all data items, tar-splits and layers, and compares
                them with their digests
+
+References into other stores, and what other stores are noted to need, are
+compared with these stores, as far as they are there. --other names one that is
+somewhere else than it was, or of which nothing is noted. What is wrong in such a
+store by itself is not reported.
 
 Of the contents a part can be read: with --read-data-subset a certain one of
 several parts (1/7), a percentage or a size chosen by chance (5%, 2GiB), and
@@ -51,19 +56,28 @@ Examples:
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "depth", Usage: "`DEPTH` of the check: structure, references or contents", Destination: &o.depth},
 			&urfave.StringFlag{Name: "read-data-subset", Usage: "read this `PART` of the contents: n/m, a percentage or a size", Destination: &o.subset},
+			otherFlag(&o.other),
 			&urfave.StringSliceFlag{Name: "only", Usage: "read the contents of this `OBJECT` only; may be repeated", Destination: &o.only},
 		},
 	}, arity{0, 1}, o)
 }
 
+// otherFlag is the flag for other stores.
+func otherFlag(roots *urfave.StringSlice) urfave.Flag {
+	return &urfave.StringSliceFlag{Name: "other", Usage: "look also at the store with the graph root `DIR`; may be repeated", Destination: roots}
+}
+
 func (o *check) run(ctx context.Context, s *session, args []string) error {
 	options := fsck.Options{
 		Depth: fsck.Depth(o.depth), Driver: s.settings.driver, Wait: max(s.settings.timeout, 0),
-		Root: s.settings.root, RunRoot: s.settings.runRoot, Subset: fsck.Subset(o.subset), Only: o.only.Value(),
+		Root: s.settings.root, RunRoot: s.settings.runRoot, Others: o.other.Value(), Subset: fsck.Subset(o.subset), Only: o.only.Value(),
 	}
 	if len(args) > 0 {
 		if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
 			return &usageError{command: "fsck", err: fmt.Errorf("%s is a directory: name a store by --root", args[0])}
+		}
+		if len(options.Others) > 0 {
+			return &usageError{command: "fsck", err: errors.New("--other goes with a store, not with a database file")}
 		}
 		options.Root, options.RunRoot, options.Database = "", "", args[0]
 	}

@@ -20,7 +20,7 @@ import (
 type repairStore struct {
 	dryRun, yes, undo, list bool
 	depth, plan, id         string
-	from                    urfave.StringSlice
+	from, other             urfave.StringSlice
 }
 
 func (p *program) repairCommand() *urfave.Command {
@@ -61,6 +61,7 @@ Examples:
 			&urfave.StringFlag{Name: "plan", Usage: "carry out the plan in `FILE`, - for the standard input", Destination: &o.plan},
 			&urfave.StringFlag{Name: "depth", Usage: "`DEPTH` of the check: structure, references or contents", Destination: &o.depth},
 			&urfave.StringSliceFlag{Name: "from", Usage: "bring contents back from the store, the OCI image layout or the file `PATH`; may be repeated", Destination: &o.from},
+			otherFlag(&o.other),
 			&urfave.BoolFlag{Name: "undo", Usage: "take back a repair, the latest unless --id names one", Destination: &o.undo},
 			&urfave.StringFlag{Name: "id", Usage: "the `REPAIR` to be taken back, as --list has it", Destination: &o.id},
 			&urfave.BoolFlag{Name: "list", Usage: "list the repairs that can be taken back", Destination: &o.list},
@@ -106,14 +107,14 @@ func (o *repairStore) run(ctx context.Context, s *session, _ []string) error {
 // check looks whether the flags make sense together.
 func (o *repairStore) check() error {
 	switch {
-	case o.undo && (o.dryRun || o.plan != "" || o.depth != "" || o.list || len(o.from.Value()) > 0):
+	case o.undo && (o.dryRun || o.plan != "" || o.depth != "" || o.list || len(o.from.Value())+len(o.other.Value()) > 0):
 		return errors.New("--undo goes with --id and --yes only")
-	case o.list && (o.dryRun || o.plan != "" || o.depth != ""):
+	case o.list && (o.dryRun || o.plan != "" || o.depth != "" || len(o.other.Value()) > 0):
 		return errors.New("--list stands alone")
 	case o.id != "" && !o.undo:
 		return errors.New("--id goes with --undo")
-	case o.plan != "" && (o.depth != "" || len(o.from.Value()) > 0):
-		return errors.New("depth and sources are those of the plan")
+	case o.plan != "" && (o.depth != "" || len(o.from.Value())+len(o.other.Value()) > 0):
+		return errors.New("depth, sources and other stores are those of the plan")
 	}
 	return nil
 }
@@ -127,8 +128,12 @@ func (o *repairStore) planOf(ctx context.Context, s *session) (*repair.Plan, err
 		}
 		steps := &steps{Env: s.Env}
 		defer steps.end()
+		others, err := absolute(o.other.Value())
+		if err != nil {
+			return nil, err
+		}
 		return repair.Make(ctx, fsck.Options{
-			Root: s.settings.root, RunRoot: s.settings.runRoot, Driver: s.settings.driver,
+			Root: s.settings.root, RunRoot: s.settings.runRoot, Others: others, Driver: s.settings.driver,
 			Depth: fsck.Depth(o.depth), Wait: max(s.settings.timeout, 0), Progress: steps.reading,
 		}, from...)
 	}

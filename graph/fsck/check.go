@@ -48,19 +48,23 @@ type checker struct {
 	owner uint32
 	// copies tells that the driver gives each layer a copy of its parent.
 	copies bool
-	// tx sees the records, volatile are the databases of volatile containers, and
-	// blind says of which nobody knows what belongs to them; undecided are the
-	// transactions over several databases that have not come to their end. errInside
-	// is what went wrong besides all that.
+	// tx sees the records, and boot is the boot of the machine at which that is.
+	// paths are those of the databases besides that of the store. errInside is what
+	// went wrong besides reading them.
 	tx        records
-	volatile  []*db.Examined
-	blind     []string
-	undecided []db.Prepared
+	boot      string
+	paths     []string
 	errInside error
+
+	databases
+	// away tells that there is a store with objects that cannot be looked at.
+	away bool
 	// readings are what is to be read at the depth Contents, and driver is the
 	// store's driver, if there are any.
 	readings []reading
 	driver   drivers.Entry
+	// othersHomes are those of other stores, see drivers.Entry.Inspect.
+	othersHomes []string
 }
 
 func newChecker(options Options) *checker {
@@ -109,6 +113,9 @@ func (c *checker) inspect(ctx context.Context) error {
 		}
 	}
 	if c.options.Depth != Structure {
+		if err := errors.Join(c.checkElsewhere(), c.checkHolds()); err != nil {
+			return err
+		}
 		if err := c.checkReferences(ctx); err != nil {
 			return err
 		}

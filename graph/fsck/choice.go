@@ -77,8 +77,10 @@ func (s *store) choose(c choice, id model.ID) error {
 // chooseLayers adds layers with their ancestors.
 func (s *store) chooseLayers(c choice, layers ...model.LayerID) {
 	for _, id := range layers {
-		for at := (ref{model.KindLayer, string(id)}); at.id != "" && !c[at]; at.id = string(s.lineage[model.LayerID(at.id)].parent) {
+		for at := (ref{model.KindLayer, string(id)}); at.id != "" && !c[at]; {
 			c[at] = true
+			layer, _ := s.ancestor(model.LayerID(at.id))
+			at.id = string(layer.parent)
 		}
 	}
 }

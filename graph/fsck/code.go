@@ -27,8 +27,10 @@ const (
 	CodeLayer  Code = "REF-LAYER"  // the layer of an image or a container does not exist
 	CodeImage  Code = "REF-IMAGE"  // a container's image does not exist
 	CodeShared Code = "REF-SHARED" // two containers have one layer
-	CodeHold   Code = "REF-HOLD"   // another store needs an object that does not exist
+	CodeHold   Code = "REF-HOLD"   // it is noted that another store needs an object, and there is no such object or store, or it does not
 	CodePlace  Code = "REF-PLACE"  // it is noted where an object is to which nothing refers
+	CodeUnheld Code = "REF-UNHELD" // another store needs an object, and that is not noted
+	CodeAway   Code = "STORE-AWAY" // a store that has objects to which records refer cannot be looked at
 )
 
 // The codes of files and directories.

@@ -90,7 +90,7 @@ func (c *checker) describe() {
 		}
 		replace := strings.NewReplacer("{path}", c.path(f), "{id}", f.id(), "{place}", f.Place, "{dir}", filepath.Dir(c.inVolatile(f)))
 		f.Remedies = make([]string, 0, len(kind.Remedies)+1)
-		if f.Fix != nil || f.Derived || f.Code == CodeMark {
+		if f.Fix != nil || f.Derived || f.Code == CodeMark || f.Hold != nil {
 			f.Remedies = append(f.Remedies, byRepair)
 		}
 		if f.Lost != nil && f.Lost.Whole != nil {

@@ -117,8 +117,16 @@ func referenceKinds() []Kind {
 		},
 		{Code: CodeShared, Severity: Damage, Effect: "the containers overwrite each other's files", Remedies: []string{"delete all but one of them"}, spreads: true},
 		{
-			Code: CodeHold, Severity: Repairable, Effect: "what needs the object in the other store cannot be used, if it is still there",
-			Remedies: []string{"import the object again under the same ID", notUrgent},
+			Code: CodeHold, Severity: Repairable, Effect: "the object cannot be deleted, or what needs it in the other store cannot be used",
+			Remedies: []string{"if the other store needs the object, import it again under the same ID", notUrgent},
+		},
+		{
+			Code: CodeUnheld, Severity: Repairable, Effect: "who uses this store without the other one may delete what that one needs",
+			Remedies: []string{notUrgent},
+		},
+		{
+			Code: CodeAway, Severity: Info, Effect: "what refers to objects in that store cannot be used as long as it is away",
+			Remedies: []string{"mount or bring back what ought to be there, or name where it is now with `csdb fsck --other DIR`"},
 		},
 		{Code: CodePlace, Severity: Repairable, Effect: "none", Remedies: []string{notUrgent}},
 	}

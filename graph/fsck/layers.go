@@ -79,7 +79,7 @@ func (s *store) lostLayer(l *model.Layer, inspected drivers.InspectedLayer, faul
 	if !s.kinds[Code(fault.Code)].loss || l.Diff == nil || l.Incomplete {
 		return nil
 	}
-	whole := &LostLayer{Layer: inspected, Driver: s.driver}
+	whole := &LostLayer{Layer: inspected, Driver: s.driver, Homes: s.othersHomes}
 	if s.copies && len(inspected.Below) > 0 {
 		whole.Needs = inspected.Below[0]
 	}
@@ -93,15 +93,19 @@ func (s *store) lostLayer(l *model.Layer, inspected drivers.InspectedLayer, faul
 // below returns the driver's names for the ancestors of a layer, the nearest
 // first. cut tells that it is not known what lies below the last of them.
 func (s *store) below(l *model.Layer) (dirs []string, cut bool) {
+	seen := make(map[model.LayerID]bool)
 	for id := l.Parent; id != ""; {
-		layer, known := s.lineage[id]
+		layer, known := s.ancestor(id)
 		if !known {
-			return dirs, true // the record is missing or damaged
+			return dirs, true // the record is missing or damaged, or in a store that is not there
 		}
-		if len(dirs) > len(s.lineage) {
+		if seen[id] {
 			return nil, true // a circle
 		}
-		dirs = append(dirs, layer.dir)
+		seen[id] = true
+		if _, own := s.lineage[id]; own || layer.made { // nobody makes a directory in another store
+			dirs = append(dirs, layer.dir)
+		}
 		id = layer.parent
 	}
 	return dirs, false

@@ -40,6 +40,11 @@ type Options struct {
 	// RunRoot is its run root. Without one, or without a run database in it,
 	// nothing is said about mounts and leases.
 	RunRoot string
+	// Others are the graph roots of other stores that have objects to which records
+	// refer, or that need objects of this one. Those that are noted in the database
+	// are looked at in any case if they are there. What is wrong with such a store
+	// by itself is not reported.
+	Others []string
 	// Database is a database file to be checked by itself, whatever its name
 	// and wherever it is.
 	Database string
@@ -106,6 +111,15 @@ func (o *Options) complete() error {
 		name, err := o.Drivers.Canonical(o.Driver)
 		faults = append(faults, err)
 		o.Driver = name
+	}
+	if len(o.Others) > 0 && o.Root == "" {
+		faults = append(faults, fmt.Errorf("%w: other stores can only be looked at together with a graph root", model.ErrInvalid))
+	}
+	o.Others = slices.Clone(o.Others)
+	for i := range o.Others {
+		abs, err := filepath.Abs(o.Others[i])
+		faults = append(faults, err)
+		o.Others[i] = abs
 	}
 	for _, path := range []*string{&o.Root, &o.Database, &o.Instead} {
 		if *path != "" {

@@ -59,7 +59,7 @@ func (c *checker) readContents(ctx context.Context, driver drivers.Entry) (r *re
 	}
 	defer func() { err = errors.Join(err, r.files.Close()) }()
 	home := filepath.Join(c.options.Root, driver.Name)
-	if r.home, err = driver.Inspect(ctx, home, nil); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if r.home, err = driver.Inspect(ctx, home, c.othersHomes); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	if r.home != nil {

@@ -13,6 +13,7 @@ type records []*db.ReadTx
 
 // first returns what get finds in the first database that has it.
 func first[T any](r records, get func(*db.ReadTx) (T, error)) (found T, err error) {
+	err = model.ErrNotFound // anywhere, if there is none
 	for _, tx := range r {
 		if found, err = get(tx); !errors.Is(err, model.ErrNotFound) {
 			break

@@ -24,8 +24,9 @@ type store struct {
 	// home is the home of the driver, nil if there is none that could be
 	// looked at.
 	home drivers.Inspector
-	// lineage tells what each layer whose record can be read lies on.
-	lineage map[model.LayerID]ancestry
+	// lineage tells what each layer whose record can be read lies on, and foreign
+	// does so for those of other stores that have been asked for.
+	lineage, foreign map[model.LayerID]ancestry
 	// busy tells what programs are at work on at this moment.
 	busy graph.AtWork
 	// staged is what has been begun, by its path, mounts what is noted as
@@ -46,7 +47,7 @@ type ancestry struct {
 
 // checkReferences compares everything in the store's folders with the records.
 func (c *checker) checkReferences(ctx context.Context) (err error) {
-	s := &store{checker: c, lineage: make(map[model.LayerID]ancestry)}
+	s := &store{checker: c, lineage: make(map[model.LayerID]ancestry), foreign: make(map[model.LayerID]ancestry)}
 	known, err := s.findDriver()
 	if err != nil || !known {
 		return err
@@ -128,7 +129,10 @@ func (s *store) openHome(ctx context.Context) error {
 	case !info.IsDir():
 		finding.Found = "something else"
 	default:
-		home, err := s.driver.Inspect(ctx, filepath.Join(s.options.Root, s.driver.Name), nil)
+		if s.othersHomes, err = s.homes(s.driver.Name); err != nil {
+			return err
+		}
+		home, err := s.driver.Inspect(ctx, filepath.Join(s.options.Root, s.driver.Name), s.othersHomes)
 		if err != nil {
 			return s.unreadable(finding, err)
 		}
@@ -139,6 +143,22 @@ func (s *store) openHome(ctx context.Context) error {
 	}
 	s.add(finding)
 	return nil
+}
+
+// ancestor tells what a layer of this store or of another one lies on.
+func (s *store) ancestor(id model.LayerID) (layer ancestry, known bool) {
+	if layer, known = s.lineage[id]; known {
+		return layer, true
+	}
+	if layer, known = s.foreign[id]; known {
+		return layer, true
+	}
+	l, err := s.stores().Layer(id)
+	if err != nil {
+		return ancestry{}, false
+	}
+	s.foreign[id] = ancestry{parent: l.Parent, dir: l.DriverDir(), made: l.Made}
+	return s.foreign[id], true
 }
 
 func (s *store) anyMade() bool {

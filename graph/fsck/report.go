@@ -110,6 +110,8 @@ type Finding struct {
 	Trash *Trash `json:"-"`
 	// Mount is what it is about if that is a mount which is not there.
 	Mount *db.Mount `json:"-"`
+	// Hold is one that is of no use, or with CodeUnheld one that is missing.
+	Hold *db.Hold `json:"-"`
 	// Lock is the path whose lock is held by whoever works on what was found,
 	// see graph.AtWork, or "".
 	Lock string `json:"-"`
@@ -141,6 +143,9 @@ type Lost struct {
 type LostLayer struct {
 	Layer  drivers.InspectedLayer
 	Driver drivers.Entry
+	// Homes are those of other stores in which its ancestors may be, see
+	// drivers.Entry.Inspect.
+	Homes []string
 	// Needs is the driver's name for the layer that must be there before this one
 	// is brought back, or "".
 	Needs string
@@ -202,7 +207,10 @@ type Report struct {
 	// Volatile are the databases of the volatile containers that the store has at
 	// this boot of the machine.
 	Volatile []string `json:"volatile,omitempty"`
-	Depth    Depth    `json:"depth"`
+	// Others are the graph roots of other stores that were looked at for the sake of
+	// objects that are needed from one store to the other.
+	Others []string `json:"others,omitempty"`
+	Depth  Depth    `json:"depth"`
 	// UUID, Driver and Created are those of the store, if they can be read.
 	UUID    string    `json:"uuid,omitempty"`
 	Driver  string    `json:"driver,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/moby/sys/mountinfo"
@@ -64,7 +65,10 @@ func (s *store) staleMounts() (stale []Finding, err error) {
 // staleMount says what there is in place of a mount, or "" if it may be there.
 func (s *store) staleMount(m *db.Mount) (found string, err error) {
 	if !m.Kernel {
-		if _, err := s.tx.Layer(m.Layer); errors.Is(err, model.ErrNotFound) {
+		if s.away {
+			return "", nil
+		}
+		if _, err := s.anywhere().Layer(m.Layer); errors.Is(err, model.ErrNotFound) {
 			return "no layer with that ID", nil
 		}
 		return "", nil
@@ -90,7 +94,7 @@ func (s *store) staleLeases() (stale []Finding, err error) {
 		}
 		for _, o := range lease.Objects {
 			err := s.recorded(o)
-			if !errors.Is(err, model.ErrNotFound) {
+			if s.away || !errors.Is(err, model.ErrNotFound) {
 				if err := intact(err); err != nil {
 					return nil, err
 				}
@@ -106,13 +110,16 @@ func (s *store) staleLeases() (stale []Finding, err error) {
 	return stale, nil
 }
 
+// anywhere are the records of this store and of the others.
+func (c *checker) anywhere() records { return slices.Concat(c.tx, c.stores()) }
+
 // recorded returns an error unless an object has a record that can be read.
 func (s *store) recorded(o db.LeasedObject) (err error) {
 	switch o.Kind {
 	case model.KindLayer:
-		_, err = s.tx.Layer(model.LayerID(o.ID))
+		_, err = s.anywhere().Layer(model.LayerID(o.ID))
 	case model.KindImage:
-		_, err = s.tx.Image(model.ImageID(o.ID))
+		_, err = s.anywhere().Image(model.ImageID(o.ID))
 	case model.KindContainer:
 		_, err = s.tx.Container(model.ContainerID(o.ID))
 	}

@@ -138,6 +138,8 @@ func (r *repairer) do(ctx context.Context, tx *db.Tx, step *Step) error {
 		return r.mark(tx, step.Quarantine)
 	case step.Forget != nil:
 		return r.forget(ctx, step.Forget)
+	case step.Hold != nil:
+		return r.hold(tx, step.Hold)
 	}
 	if step.lock != "" {
 		release, free, err := graph.AtWorkIn(r.plan.Root).Take(step.lock)

@@ -73,7 +73,7 @@ func (r *repairer) fixAround(ctx context.Context, lost *fsck.LostLayer) error {
 
 // onHome looks at the home of the driver as it is now.
 func (r *repairer) onHome(ctx context.Context, lost *fsck.LostLayer, fn func(drivers.Inspector) error) (err error) {
-	home, err := lost.Driver.Inspect(ctx, filepath.Join(r.plan.Root, lost.Driver.Name), nil)
+	home, err := lost.Driver.Inspect(ctx, filepath.Join(r.plan.Root, lost.Driver.Name), lost.Homes)
 	if err != nil {
 		return err
 	}

@@ -24,8 +24,11 @@ type Plan struct {
 	// RunRoot is the run root, or "" if nothing is said about mounts.
 	RunRoot string `json:"run-root,omitempty"`
 	// UUID is that of the store.
-	UUID  string     `json:"uuid"`
-	Depth fsck.Depth `json:"depth"`
+	UUID string `json:"uuid"`
+	// Others are the graph roots of other stores that are looked at, see
+	// fsck.Options.
+	Others []string   `json:"others,omitempty"`
+	Depth  fsck.Depth `json:"depth"`
 	// From are the paths of sources of content: roots of stores, OCI image
 	// layouts, and files.
 	From []string `json:"from,omitempty"`
@@ -51,6 +54,7 @@ type Step struct {
 	Quarantine *Quarantine  `json:"quarantine,omitempty"`
 	Reap       *Reap        `json:"reap,omitempty"`
 	Forget     *Forget      `json:"forget,omitempty"`
+	Hold       *Hold        `json:"hold,omitempty"`
 	// Findings are what it puts right.
 	Findings []Cause `json:"findings"`
 
@@ -78,6 +82,8 @@ func (s *Step) String() string {
 		return s.Reap.String()
 	case s.Forget != nil:
 		return s.Forget.String()
+	case s.Hold != nil:
+		return s.Hold.String()
 	case s.Fix == nil:
 		return "nothing"
 	}
@@ -114,7 +120,7 @@ func Make(ctx context.Context, options fsck.Options, from ...string) (*Plan, err
 
 func plan(ctx context.Context, report *fsck.Report, options fsck.Options, from []string) (*Plan, error) {
 	p := &Plan{
-		Schema: PlanSchema, Root: report.Root, RunRoot: options.RunRoot, UUID: report.UUID, Depth: report.Depth, From: from,
+		Schema: PlanSchema, Root: report.Root, RunRoot: options.RunRoot, UUID: report.UUID, Others: options.Others, Depth: report.Depth, From: from,
 		Steps: []Step{}, Left: []fsck.Finding{}, Progress: options.Progress, options: options, txID: report.Pages.TxID,
 	}
 	if report.UUID == "" { // what cannot be read cannot be changed
@@ -164,6 +170,8 @@ func stepFor(f *fsck.Finding, heal *Heal) *Step {
 		return &Step{Reap: &Reap{Path: f.Trash.Path, Places: f.Trash.Places}, lock: f.Lock}
 	case f.Mount != nil:
 		return &Step{Forget: &Forget{Layer: f.Mount.Layer, Path: f.Mount.Path, mount: *f.Mount}}
+	case f.Hold != nil:
+		return &Step{Hold: &Hold{Hold: *f.Hold, Add: f.Code == fsck.CodeUnheld}}
 	}
 	return nil
 }
@@ -191,7 +199,7 @@ func (p *Plan) confirm(ctx context.Context) (*Plan, error) {
 		return nil, fmt.Errorf("%w: a plan of format %q, want %q", model.ErrUnsupported, p.Schema, PlanSchema)
 	}
 	options := p.options
-	options.Root, options.RunRoot, options.Depth, options.Progress = p.Root, p.RunRoot, p.Depth, p.Progress
+	options.Root, options.RunRoot, options.Others, options.Depth, options.Progress = p.Root, p.RunRoot, p.Others, p.Depth, p.Progress
 	now, err := Make(ctx, options, p.From...)
 	if err != nil {
 		return nil, err
