@@ -125,17 +125,6 @@ func hide(t testing.TB, root string) (show func()) {
 	}
 }
 
-// preparedAt returns what is prepared, and leaves it.
-func preparedAt(t testing.TB, root string) []db.Prepared {
-	t.Helper()
-	readOnly, err := db.Open(t.Context(), root, db.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer readOnly.Close()
-	return preparedIn(t, readOnly)
-}
-
 // wantUndecided fails unless the database can be read in the state before, and not
 // be written to.
 func wantUndecided(t testing.TB, other *db.DB, root string, all ...*db.DB) {

@@ -127,3 +127,14 @@ func TestKilledAgainAndAgainInTransactionsOverSeveralDatabases(t *testing.T) {
 		dbtest.Check(t, database)
 	}
 }
+
+// preparedAt returns what is prepared, and leaves it.
+func preparedAt(t testing.TB, root string) []db.Prepared {
+	t.Helper()
+	readOnly, err := db.Open(t.Context(), root, db.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer readOnly.Close()
+	return preparedIn(t, readOnly)
+}
