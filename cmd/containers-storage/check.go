@@ -32,7 +32,7 @@ Nothing is printed if nothing is wrong, and the exit status is 0. Layers that no
 image or container uses are reported when they are old.
 
 With --repair, damaged images are deleted, and damaged layers. Containers are
-deleted only with --force. To bring back what is damaged instead, see csdb repair,
+deleted only with --force, and what is in additional stores never. To bring back what is damaged instead, see csdb repair,
 which deletes nothing, and csdb fsck.
 
 Examples:
@@ -74,7 +74,7 @@ func (o *check) run(ctx context.Context, s *session, _ []string) error {
 		return err
 	}
 	errs := report.other
-	if !report.empty() && !repair || len(report.containers) > 0 && !o.force {
+	if !report.empty() && !repair || len(report.containers) > 0 && !o.force || report.damagedForGood() {
 		errs = append(errs, report.count())
 	}
 	if len(failed) > 0 && len(errs) == 0 {
@@ -109,6 +109,8 @@ func (f faults) add(id string, texts ...string) {
 // checkReport is what a check has found.
 type checkReport struct {
 	layers, images, containers faults
+	// readOnlyLayers and readOnlyImages are in stores that are only read.
+	readOnlyLayers, readOnlyImages faults
 	// strays are those of layers that only the driver knows, by the driver's
 	// names for them, which are no IDs of records.
 	strays faults
@@ -120,8 +122,11 @@ type checkReport struct {
 
 // empty tells whether nothing is wrong with any object.
 func (r *checkReport) empty() bool {
-	return len(r.layers)+len(r.strays)+len(r.images)+len(r.containers) == 0
+	return len(r.layers)+len(r.strays)+len(r.images)+len(r.containers) == 0 && !r.damagedForGood()
 }
+
+// damagedForGood tells whether something is wrong with what nobody can delete.
+func (r *checkReport) damagedForGood() bool { return len(r.readOnlyLayers)+len(r.readOnlyImages) > 0 }
 
 // allLayers returns the errors of layers with a record and of those without.
 func (r *checkReport) allLayers() faults {
@@ -135,24 +140,31 @@ func (r *checkReport) allLayers() faults {
 }
 
 // count returns an error that tells with how many objects something is wrong.
-// There are no read-only stores so far.
 func (r *checkReport) count() error {
-	return fmt.Errorf("%d layer errors, 0 read-only layer errors, %d image errors, 0 read-only image errors, %d container errors",
-		len(r.allLayers()), len(r.images), len(r.containers))
+	return fmt.Errorf("%d layer errors, %d read-only layer errors, %d image errors, %d read-only image errors, %d container errors",
+		len(r.allLayers()), len(r.readOnlyLayers), len(r.images), len(r.readOnlyImages), len(r.containers))
 }
 
 // write prints the errors of each object.
 func (r *checkReport) write(s *session, asJSON bool) error {
 	if asJSON {
-		none := map[string][]struct{}{}
 		return cli.WriteJSON(s.Stdout, struct {
 			Layers, ROLayers, Images, ROImages, Containers map[string][]struct{}
-		}{r.allLayers().withoutText(), none, r.images.withoutText(), none, r.containers.withoutText()})
+		}{
+			r.allLayers().withoutText(), r.readOnlyLayers.withoutText(),
+			r.images.withoutText(), r.readOnlyImages.withoutText(), r.containers.withoutText(),
+		})
 	}
 	for _, group := range []struct {
-		kind   model.Kind
+		kind   string
 		faults faults
-	}{{model.KindLayer, r.allLayers()}, {model.KindImage, r.images}, {model.KindContainer, r.containers}} {
+	}{
+		{"layer", r.allLayers()},
+		{readOnly + "layer", r.readOnlyLayers},
+		{"image", r.images},
+		{readOnly + "image", r.readOnlyImages},
+		{"container", r.containers},
+	} {
 		for _, id := range slices.Sorted(maps.Keys(group.faults)) {
 			fmt.Fprintf(s.Stdout, "%s %s:\n", group.kind, id)
 			for _, text := range group.faults[id] {
@@ -162,6 +174,9 @@ func (r *checkReport) write(s *session, asJSON bool) error {
 	}
 	return nil
 }
+
+// readOnly stands before what is said about something in a store that is only read.
+const readOnly = "read-only "
 
 // withoutText returns the errors as JSON has them.
 func (f faults) withoutText() map[string][]struct{} {

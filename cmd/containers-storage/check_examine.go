@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +23,9 @@ type examination struct {
 	allOwners []*model.Container
 	imageByID map[model.ImageID]*model.Image
 	ownerByID map[model.ContainerID]*model.Container
-	leased    map[model.LayerID]bool
+	// part is the store at whose findings one looks.
+	part   graph.Part
+	leased map[model.LayerID]bool
 	// damage says that some records cannot be read, or is nil.
 	damage error
 }
@@ -30,19 +33,25 @@ type examination struct {
 // examine finds out what is wrong with the store: package fsck does, and this
 // says it in the words that scripts know.
 func (o *check) examine(ctx context.Context, s *session) (*checkReport, error) {
-	found, err := fsck.Check(ctx, fsck.Options{Root: s.store.Root(), RunRoot: s.store.RunRoot(), Depth: fsck.Contents})
-	if err != nil {
-		return nil, err
+	e := &examination{session: s, checkReport: checkReport{
+		layers: faults{}, readOnlyLayers: faults{}, images: faults{}, readOnlyImages: faults{}, containers: faults{}, strays: faults{},
+	}}
+	var reports []*fsck.Report
+	for _, part := range s.store.Parts() {
+		found, err := fsck.Check(ctx, s.checkOf(part))
+		if err != nil {
+			return nil, err
+		}
+		reports = append(reports, found)
 	}
-	e := &examination{session: s, checkReport: checkReport{layers: faults{}, images: faults{}, containers: faults{}, strays: faults{}}}
 	if err := e.load(ctx); err != nil {
 		return nil, err
 	}
-	for i := range found.Findings {
-		e.note(&found.Findings[i])
-	}
-	for _, what := range found.Unchecked {
-		e.other = append(e.other, fmt.Errorf("%w: not checked: %s; see csdb fsck", model.ErrCorrupt, what))
+	for i, part := range s.store.Parts() {
+		e.part = part
+		if err := e.noteAll(ctx, reports[i]); err != nil {
+			return nil, err
+		}
 	}
 	if !o.quick {
 		if err := e.noteAltered(ctx); err != nil {
@@ -54,6 +63,56 @@ func (o *check) examine(ctx context.Context, s *session) (*checkReport, error) {
 	}
 	e.spread()
 	return &e.checkReport, nil
+}
+
+// checkOf returns the options for the check of a store, with all others beside it.
+func (s *session) checkOf(part graph.Part) fsck.Options {
+	options := fsck.Options{Root: part.Root, Depth: fsck.Contents}
+	if !part.ReadOnly {
+		options.RunRoot = s.store.RunRoot()
+	}
+	for _, other := range s.store.Parts() {
+		if other.Root != part.Root {
+			options.Others = append(options.Others, other.Root)
+		}
+	}
+	return options
+}
+
+// noteAll notes what was found in a store.
+func (e *examination) noteAll(ctx context.Context, found *fsck.Report) error {
+	for i := range found.Findings {
+		f := &found.Findings[i]
+		mine, err := e.counts(ctx, f)
+		if err != nil {
+			return err
+		}
+		if mine {
+			e.note(f)
+		}
+	}
+	for _, what := range found.Unchecked {
+		e.other = append(e.other, fmt.Errorf("%w: %s: not checked: %s; see csdb fsck", model.ErrCorrupt, e.part.Root, what))
+	}
+	return nil
+}
+
+// counts tells whether an object with a finding is one that the store has, and
+// not only one of these that another one stands before. Containers of stores that
+// are only read nobody sees.
+func (e *examination) counts(ctx context.Context, f *fsck.Finding) (bool, error) {
+	if f.Severity != fsck.Damage || f.Object == nil || e.part.ReadOnly && f.Object.Kind == model.KindContainer {
+		return f.Severity == fsck.Damage && f.Object == nil, nil
+	}
+	root := ""
+	err := e.session.store.View(ctx, func(tx *graph.ReadTx) (err error) {
+		root, err = tx.RootOf(model.NewID(f.Object.Kind, f.Object.ID))
+		return err
+	})
+	if errors.Is(err, model.ErrNotFound) || errors.Is(err, model.ErrCorrupt) {
+		return true, nil // something belongs to it that has lost its record
+	}
+	return root == e.part.Root, err
 }
 
 // load reads all records that can be read; fsck says which cannot.
@@ -82,7 +141,7 @@ func (e *examination) load(ctx context.Context) error {
 		return errors.Join(errs[:]...)
 	})
 	e.parents = make(map[model.LayerID]model.LayerID, len(e.all))
-	for _, l := range e.all {
+	for _, l := range slices.Backward(e.all) { // so that the first one of an ID counts
 		e.parents[l.ID] = l.Parent
 	}
 	e.imageByID = make(map[model.ImageID]*model.Image, len(e.allImages))
@@ -106,8 +165,26 @@ func (e *examination) note(f *fsck.Finding) {
 		e.other = append(e.other, fmt.Errorf("%w: %s at %s: %s instead of %s; see csdb fsck", model.ErrCorrupt, f.Code, f.Place, f.Found, f.Expected))
 		return
 	}
-	into := map[model.Kind]faults{model.KindLayer: e.layers, model.KindImage: e.images, model.KindContainer: e.containers}[f.Object.Kind]
-	into.add(f.Object.ID, e.texts(f)...)
+	for _, text := range e.texts(f) {
+		switch {
+		case f.Object.Kind == model.KindContainer:
+			e.containers.add(f.Object.ID, text)
+		case f.Object.Kind == model.KindLayer && e.part.ReadOnly:
+			e.readOnlyLayers.add(f.Object.ID, readOnly+text)
+		case f.Object.Kind == model.KindLayer:
+			e.layers.add(f.Object.ID, text)
+		case e.part.ReadOnly:
+			e.readOnlyImages.add(f.Object.ID, readOnly+text)
+		default:
+			e.images.add(f.Object.ID, text)
+		}
+	}
+}
+
+// hasLayer tells whether a layer is in one of the stores.
+func (e *examination) hasLayer(id model.LayerID) bool {
+	_, known := e.parents[id]
+	return known
 }
 
 // texts returns what a finding says, in words that scripts look for.
@@ -119,6 +196,8 @@ func (e *examination) texts(f *fsck.Finding) []string {
 	parent, owner, image := e.parents[model.LayerID(id)], e.ownerByID[model.ContainerID(id)], e.imageByID[model.ImageID(id)]
 	incorrect := about("%s: %s instead of %s", model.ErrLayerContentIncorrect, f.Found, f.Expected)
 	switch {
+	case f.Code == fsck.CodeParent && e.hasLayer(parent) || f.Code == fsck.CodeImage && owner != nil && e.imageByID[owner.Image] != nil:
+		return nil // it is in another store than that was, or has come back
 	case f.Code == fsck.CodeParent && parent != "":
 		return []string{fmt.Sprintf("layer %s: layer is missing", parent)}
 	case f.Code == fsck.CodeImage && owner != nil:
@@ -126,7 +205,7 @@ func (e *examination) texts(f *fsck.Finding) []string {
 	case f.Code == fsck.CodeLayer && f.Object.Kind == model.KindImage && image != nil:
 		var texts []string
 		for _, layer := range image.TopLayers() {
-			if _, known := e.parents[layer]; !known {
+			if !e.hasLayer(layer) {
 				texts = append(texts, about("layer %s: image layer is missing", layer))
 			}
 		}
@@ -161,7 +240,7 @@ func itemFault(code fsck.Code) string {
 // noteAltered notes what has been changed in layers that are otherwise sound.
 func (e *examination) noteAltered(ctx context.Context) error {
 	for _, l := range e.all {
-		if l.Damage != "" || l.Incomplete || len(e.layers[string(l.ID)]) > 0 {
+		if l.ReadOnly || l.Damage != "" || l.Incomplete || len(e.layers[string(l.ID)]) > 0 {
 			continue
 		}
 		altered, err := e.session.store.Altered(ctx, l.ID)
@@ -202,7 +281,7 @@ func (e *examination) noteUnused(ctx context.Context, maxAge time.Duration) erro
 	}
 	now := e.session.Now()
 	for _, l := range e.all {
-		if e.damage == nil && !used[l.ID] && now.Sub(l.Created) > maxAge {
+		if e.damage == nil && !l.ReadOnly && !used[l.ID] && now.Sub(l.Created) > maxAge {
 			e.layers.add(string(l.ID), fmt.Sprintf("layer %s: layer not referenced by any images or containers", l.ID))
 		}
 	}
@@ -217,16 +296,20 @@ func (e *examination) noteUnused(ctx context.Context, maxAge time.Duration) erro
 // the container they belong to, and those of images with their containers.
 func (e *examination) spread() {
 	for _, i := range e.allImages {
+		into := e.images
+		if i.ReadOnly {
+			into = e.readOnlyImages
+		}
 		for _, top := range i.TopLayers() {
 			seen := make(map[model.LayerID]bool)
 			for id := top; id != "" && !seen[id]; id = e.parents[id] {
 				seen[id] = true
-				e.images.add(string(i.ID), e.layers[string(id)]...)
+				into.add(string(i.ID), slices.Concat(e.layers[string(id)], e.readOnlyLayers[string(id)])...)
 			}
 		}
 	}
 	for _, c := range e.allOwners {
 		e.containers.add(string(c.ID), e.layers[string(c.Layer)]...)
-		e.containers.add(string(c.ID), e.images[string(c.Image)]...)
+		e.containers.add(string(c.ID), slices.Concat(e.images[string(c.Image)], e.readOnlyImages[string(c.Image)])...)
 	}
 }
