@@ -58,6 +58,9 @@ func (d *Dir) Names() (names []string, err error) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := retry(func() (int, error) { return unix.ReadDirent(list, buf) })
+		if errors.Is(err, unix.ENOENT) {
+			n, err = 0, nil // it has been removed, so there is nothing in it any more
+		}
 		if err != nil {
 			return nil, pathError("getdents64", ".", err)
 		}
