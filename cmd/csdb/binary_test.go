@@ -78,7 +78,7 @@ func testBash(t *testing.T, binary string, s *sample) {
 		"csdb fsck --only we":            "web",
 		"csdb gc --keep app : l":         "latest",
 		"csdb gc --ke":                   "--keep-last --keep",
-		"csdb --driver vfs ":             "info ls inspect refs tree du log top fsck report repair backup restore rescue compact gc lease db config completion",
+		"csdb --driver vfs ":             "info ls inspect refs tree du log top fsck report repair backup restore rescue compact gc lease hold db config completion",
 	} {
 		script := `set -u; source <(csdb completion bash)
 			read -ra COMP_WORDS <<<"$1"; [[ $1 == *" " ]] && COMP_WORDS+=("")

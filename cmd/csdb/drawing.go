@@ -44,7 +44,7 @@ func (d *drawing) forest(f *forest) {
 	for _, o := range f.loose {
 		text := describeUser(&o)
 		if o.Layer != "" {
-			text += ": its layer " + shortID(string(o.Layer)) + " has no record that can be read"
+			text += ": " + f.missing("layer", o.Layer)
 		}
 		fmt.Fprintln(d.out, text)
 	}

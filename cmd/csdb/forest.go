@@ -14,6 +14,17 @@ type forest struct {
 	// loose are images and containers whose layers have no record, or that
 	// have none.
 	loose []object
+	// elsewhere has the roots of the other stores that layers are noted to be in.
+	elsewhere map[model.LayerID]string
+}
+
+// missing says why a layer is not in the forest that is the parent of another one,
+// or to which something belongs.
+func (f *forest) missing(relation string, id model.LayerID) string {
+	if root, known := f.elsewhere[id]; known {
+		return "its " + relation + " " + shortID(string(id)) + " is in the store " + root
+	}
+	return "its " + relation + " " + shortID(string(id)) + " has no record that can be read"
 }
 
 // layerNode is a layer in the forest.
@@ -28,7 +39,16 @@ type layerNode struct {
 
 // loadForest reads all records. What is damaged is noted and left out.
 func loadForest(tx *graph.ReadTx, damaged *damages) (*forest, error) {
-	f := &forest{nodes: make(map[model.LayerID]*layerNode)}
+	f := &forest{nodes: make(map[model.LayerID]*layerNode), elsewhere: make(map[model.LayerID]string)}
+	relations, err := tx.Relations()
+	if err := damaged.note(err); err != nil {
+		return nil, err
+	}
+	for _, e := range relations.Elsewhere {
+		if e.Kind == model.KindLayer {
+			f.elsewhere[model.LayerID(e.ID)] = e.Root
+		}
+	}
 	layers, err := loadObjects(tx, model.KindLayer, damaged)
 	if err != nil {
 		return nil, err
@@ -63,7 +83,7 @@ func (f *forest) join(order []*layerNode) {
 			parent.children = append(parent.children, node)
 			continue
 		case node.Parent != "":
-			node.fault = "its parent " + shortID(string(node.Parent)) + " has no record that can be read"
+			node.fault = f.missing("parent", node.Parent)
 		}
 		f.roots = append(f.roots, node)
 	}

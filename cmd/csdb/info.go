@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,8 +44,54 @@ type storeInfo struct {
 	Usage    *db.Usage `json:"usage"`
 	// Leases is how many leases have not expired, as far as the run root tells.
 	Leases int `json:"leases"`
+	// Runs are the run roots in which there are volatile containers at this boot of
+	// the machine.
+	Runs []string `json:"run-roots-of-volatile-containers"`
+	// Needs and NeededBy are the other stores of which objects are needed, and those
+	// that need objects of this one.
+	Needs    []otherStore `json:"needs"`
+	NeededBy []otherStore `json:"needed-by"`
 	// Last is the last entry of the journal.
 	Last *db.JournalEntry `json:"last-change"`
+}
+
+// otherStore is another store, and with how many objects it has to do.
+type otherStore struct {
+	Root    string `json:"root"`
+	Objects int    `json:"objects"`
+}
+
+// relate adds what is known of other stores.
+func (v *storeInfo) relate(r *graph.Relations) error {
+	boot, err := db.BootID()
+	if err != nil {
+		return err
+	}
+	v.Runs, v.Needs, v.NeededBy = []string{}, []otherStore{}, []otherStore{}
+	for _, run := range r.Runs {
+		if run.Boot == boot {
+			v.Runs = append(v.Runs, run.Path)
+		}
+	}
+	for _, e := range r.Elsewhere {
+		v.Needs = count(v.Needs, e.Root)
+	}
+	for _, h := range r.Holds {
+		if h.Counts(boot) {
+			v.NeededBy = count(v.NeededBy, h.Root)
+		}
+	}
+	return nil
+}
+
+// count counts an object of a store.
+func count(stores []otherStore, root string) []otherStore {
+	i := slices.IndexFunc(stores, func(o otherStore) bool { return o.Root == root })
+	if i < 0 {
+		return append(stores, otherStore{root, 1})
+	}
+	stores[i].Objects++
+	return stores
 }
 
 // fileInfo describes the file of a database. Sizes are in bytes.
@@ -113,6 +160,13 @@ func (v *storeInfo) load(tx *graph.ReadTx, damaged *damages) (err error) {
 	if err := damaged.note(err); err != nil {
 		return err
 	}
+	relations, err := tx.Relations()
+	if err := damaged.note(err); err != nil {
+		return err
+	}
+	if err := v.relate(&relations); err != nil {
+		return err
+	}
 	v.Last, err = lastEntry(tx)
 	return damaged.note(err)
 }
@@ -160,6 +214,15 @@ func (s *session) facts(v *storeInfo) (facts []page.Line) {
 	}
 	if v.Leases > 0 {
 		line("Leases", "%d", v.Leases)
+	}
+	for _, run := range v.Runs {
+		line("Volatile in", "%s", clean(run))
+	}
+	for _, o := range v.Needs {
+		line("Needs", "%s of the store %s", plural(int64(o.Objects), "object"), clean(o.Root))
+	}
+	for _, o := range v.NeededBy {
+		line("Needed", "%s, by the store %s", plural(int64(o.Objects), "object"), clean(o.Root))
 	}
 	if v.Last != nil {
 		line("Last change", "%s by %s: %s", s.ago(v.Last.Time), author(v.Last), changes(v.Last)[0])

@@ -68,7 +68,7 @@ func (p *program) commands() []*urfave.Command {
 	return []*urfave.Command{
 		p.infoCommand(), p.lsCommand(), p.inspectCommand(), p.refsCommand(), p.treeCommand(), p.duCommand(), p.logCommand(), p.topCommand(),
 		p.fsckCommand(), p.reportCommand(), p.repairCommand(), p.backupCommand(), p.restoreCommand(), p.rescueCommand(), p.compactCommand(), p.gcCommand(),
-		p.leaseCommand(), p.dbCommand(),
+		p.leaseCommand(), p.holdCommand(), p.dbCommand(),
 		p.configCommand(), p.completionCommand(), p.docsCommand(),
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	urfave "github.com/urfave/cli/v2"
 
+	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/graph"
 	"github.com/csdb/csdb/model"
 )
@@ -22,7 +23,7 @@ Shows everything that uses an object: what lies directly on it, and the images
 and containers that need it because of that. Then it shows what the object
 itself keeps: its data items and its layers, and which of them nothing else
 needs. The end says whether the object can be deleted; if not, what stands in
-the way, leases included, and if so, which layers go with it and how much that
+the way, leases and other stores included, and if so, which layers go with it and how much that
 frees.
 
 A REF is an ID, the beginning of one, or a name; layers are tried first, then
@@ -48,8 +49,10 @@ type references struct {
 	Mount *mountState `json:"mount,omitempty"`
 	// Leases are those that keep the object, or a container's own layer, from
 	// being deleted.
-	Leases   []graph.Lease `json:"leases"`
-	Deletion deletion      `json:"deletion"`
+	Leases []graph.Lease `json:"leases"`
+	// Holds are those of other stores that need the object.
+	Holds    []db.Hold `json:"holds"`
+	Deletion deletion  `json:"deletion"`
 }
 
 // brief names an object.
@@ -148,7 +151,7 @@ func (o *refs) run(ctx context.Context, s *session, args []string) error {
 // conclude says what a deletion would do, from all that is known.
 func (r *references) conclude() {
 	r.Deletion = deletion{Layers: []model.LayerID{}}
-	if len(r.Leases) > 0 || slices.ContainsFunc(r.UsedBy, func(u user) bool { return u.Blocks }) {
+	if len(r.Leases)+len(r.Holds) > 0 || slices.ContainsFunc(r.UsedBy, func(u user) bool { return u.Blocks }) {
 		return
 	}
 	r.Deletion.Possible = true
@@ -222,6 +225,9 @@ func (s *session) writeDeletion(r *references) {
 	}
 	for i := range r.Leases {
 		fmt.Fprintf(s.Stdout, "  %s\n", s.describeLease(&r.Leases[i]))
+	}
+	for i := range r.Holds {
+		fmt.Fprintf(s.Stdout, "  what needs it in the store %s\n", clean(holder(&r.Holds[i])))
 	}
 }
 

@@ -164,7 +164,7 @@ func (v *survey) user(o *object) page.User {
 		u.Name, u.Names = clean(o.Names[0]), names(o.Names)
 	}
 	if o.Layer != "" && v.forest.nodes[o.Layer] == nil {
-		u.Note = "its layer " + shortID(string(o.Layer)) + " has no record that can be read"
+		u.Note = v.forest.missing("layer", o.Layer)
 	}
 	return u
 }

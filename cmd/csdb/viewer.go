@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/csdb/csdb/db"
 	"github.com/csdb/csdb/graph"
 	"github.com/csdb/csdb/model"
 )
@@ -33,6 +34,11 @@ func (v *viewer) references(id model.ID) (*references, model.LayerID, error) {
 	if about.brief, err = v.brief(id); err != nil {
 		return nil, "", err
 	}
+	holds, err := v.tx.HoldsOn(id)
+	if err := v.damaged.note(err); err != nil {
+		return nil, "", err
+	}
+	about.Holds = append([]db.Hold{}, holds...)
 	tops, err := v.users(about, id)
 	if err != nil {
 		return nil, "", err
@@ -192,7 +198,11 @@ func (v *viewer) keep(about *references, id model.ID, tops []model.LayerID) erro
 		if err != nil {
 			return err
 		}
-		item.Shared, item.Leased = shared, len(v.leased[layer]) > 0
+		holds, err := v.tx.HoldsOn(layer)
+		if err := v.damaged.note(err); err != nil {
+			return err
+		}
+		item.Shared, item.Leased = shared || len(holds) > 0, len(v.leased[layer]) > 0
 		alone[layer] = !item.Shared && !item.Leased
 		about.Keeps.Layers = append(about.Keeps.Layers, item)
 	}
