@@ -111,8 +111,9 @@ func (d *databases) volatilePath(tx *db.ReadTx) string {
 	return d.volatile[i].Path
 }
 
-// homes returns where the driver has the layers of other stores, and nil if it is
-// not known which stores these are.
+// homes returns where the driver has the layers of other stores. It is nil if there
+// are none, or it is not known which stores these are: what layers lie on whose
+// records are lost has been reported, and need not be once more by the driver.
 func (c *checker) homes(driver string) ([]string, error) {
 	for _, tx := range c.tx {
 		if _, err := tx.AllElsewhere(); err != nil {
@@ -127,7 +128,7 @@ func (c *checker) homes(driver string) ([]string, error) {
 	for _, p := range places {
 		roots = append(roots, p.Root)
 	}
-	homes := []string{}
+	var homes []string
 	for _, root := range roots {
 		if home := filepath.Join(cmp.Or(root, "/"), driver); !slices.Contains(homes, home) {
 			homes = append(homes, home)

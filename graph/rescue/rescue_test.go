@@ -160,13 +160,14 @@ func TestStoreIsTheSameAfterItsRescue(t *testing.T) {
 // deleted.
 func TestNotesAboutOtherStoresAreRescued(t *testing.T) {
 	s := newSample(t, "vfs")
+	other := t.TempDir() // in which a disk may have been mounted
 	database, err := db.Open(t.Context(), s.root, db.Options{})
 	must(t, err)
 	must(t, database.Update(t.Context(), func(tx *db.Tx) error {
 		return errors.Join(
-			tx.AddHold(db.Hold{Kind: model.KindLayer, ID: "base", Store: "uuid", Root: "/other"}),
+			tx.AddHold(db.Hold{Kind: model.KindLayer, ID: "base", Store: "uuid", Root: other}),
 			tx.CreateLayer(&model.Layer{ID: "near", Parent: "far"}),
-			tx.SetElsewhere(db.Elsewhere{Kind: model.KindLayer, ID: "far", Store: "uuid", Root: "/other"}))
+			tx.SetElsewhere(db.Elsewhere{Kind: model.KindLayer, ID: "far", Store: "uuid", Root: other}))
 	}))
 	database.Close()
 	s.zero(t, 0, 1)
