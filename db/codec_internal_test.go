@@ -277,8 +277,9 @@ func TestGoldenLayerHasEveryField(t *testing.T) {
 	l := reflect.ValueOf(sampleLayer()).Elem()
 	for _, record := range []reflect.Value{l, l.FieldByName("Diff").Elem(), l.FieldByName("Diff").Elem().FieldByName("TarSplit").Elem()} {
 		for i := range record.NumField() {
-			if record.Field(i).IsZero() {
-				t.Errorf("%s has no value", record.Type().Field(i).Name)
+			field := record.Type().Field(i)
+			if record.Field(i).IsZero() && field.Tag.Get("cbor") != "-" {
+				t.Errorf("%s has no value", field.Name)
 			}
 		}
 	}

@@ -7,8 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
+	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/csdb/csdb/drivers"
 	"github.com/csdb/csdb/internal/pipeline"
@@ -44,8 +48,9 @@ func (a Alteration) String() string {
 }
 
 // Altered lists what has been added to a layer, deleted from it or modified in it
-// since its diff was applied, sorted by path: entries, their types, sizes and
-// permissions. Whether contents are the same Diff tells. In doubt nothing is
+// since its diff was applied, sorted by path: entries, their types, sizes, permissions
+// and owners, and the times of files and symbolic links, in seconds. The times of
+// directories follow from what is done in them. Whether contents are the same Diff tells. In doubt nothing is
 // listed: what an archive puts behind a symbolic link stands there by another
 // name. Of a layer that was not made from a diff, that belongs to a container, or
 // to which a diff is being applied, there is nothing to be said.
@@ -92,7 +97,23 @@ func (p *pair) altered(ctx context.Context) ([]Alteration, error) {
 			return nil, err
 		}
 	}
-	return compareListings(recorded, actual, whole), nil
+	return compareListings(recorded, actual, whole, p.store.keepsOwners()), nil
+}
+
+// keepsOwners tells whether the files of layers have the owners that archives give
+// them: not if somebody other than root has unpacked them, or whoever did was told
+// to go on where he could not set them.
+func (s *Store) keepsOwners() bool {
+	var stat unix.Stat_t
+	if err := unix.Stat(s.options.Root, &stat); err != nil || stat.Uid != 0 || os.Geteuid() != 0 {
+		return false
+	}
+	if inside, err := drivers.InUserNamespace(); err != nil || inside {
+		return false
+	}
+	return !slices.ContainsFunc(s.options.DriverOptions, func(option string) bool {
+		return strings.Contains(strings.ToLower(option), "ignore_chown_errors")
+	})
 }
 
 // writeHeaders writes the stream that the layer was made from with zeros for the
@@ -141,6 +162,10 @@ type listed struct {
 	link bool // a further name of a file, of which the header says nothing more
 	mode int64
 	size int64
+	// uid and gid are the owners, and mtime is when the content was changed last, in
+	// seconds since 1970.
+	uid, gid int
+	mtime    int64
 }
 
 // Whiteouts are described in the OCI image specification, "Layer Filesystem
@@ -187,7 +212,10 @@ func (l *listing) add(header *tar.Header) {
 	case isDevice && header.Devmajor == 0 && header.Devminor == 0:
 		l.hidden[name] = true
 	default:
-		entry := listed{kind: header.Typeflag, mode: header.Mode & 0o7777, size: header.Size}
+		entry := listed{
+			kind: header.Typeflag, mode: header.Mode & 0o7777, size: header.Size,
+			uid: header.Uid, gid: header.Gid, mtime: header.ModTime.Unix(),
+		}
 		if entry.link = header.Typeflag == tar.TypeLink; entry.link || header.Typeflag != tar.TypeDir && header.FileInfo().Mode().IsRegular() {
 			entry.kind = tar.TypeReg
 		}

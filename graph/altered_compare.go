@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"cmp"
 	"fmt"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -12,12 +13,13 @@ import (
 )
 
 // compareListings compares what a layer has with what is recorded. whole tells
-// that it has everything, and not only what differs from its parent.
+// that it has everything, and not only what differs from its parent, and owners that
+// files have the owners that were recorded.
 //
 // An entry that is recorded behind a symbolic link is there by another name. So
 // what was added counts only if nothing is gone that was called alike, and the
 // other way round. A directory on the way to others need not have been recorded.
-func compareListings(recorded, actual *listing, whole bool) (altered []Alteration) {
+func compareListings(recorded, actual *listing, whole, owners bool) (altered []Alteration) {
 	gone, come := recorded.basesWithout(actual), actual.basesWithout(recorded)
 	note := func(kind model.ChangeKind, name string, entry listed, what string) {
 		altered = append(altered, Alteration{Path: name, Dir: entry.kind == tar.TypeDir, Kind: kind, What: what})
@@ -25,7 +27,7 @@ func compareListings(recorded, actual *listing, whole bool) (altered []Alteratio
 	for name, now := range actual.entries {
 		was, known := recorded.entries[name]
 		onTheWay := now.kind == tar.TypeDir && (recorded.above[name] || actual.above[name])
-		switch what := was.differs(now); {
+		switch what := was.differs(now, owners); {
 		case name == "/":
 		case !known && !onTheWay && !gone[path.Base(name)]:
 			note(model.ChangeAdd, name, now, "")
@@ -96,7 +98,7 @@ func (l *listing) excuses(name string, entry listed) bool {
 }
 
 // differs says what has been modified, or "".
-func (was listed) differs(now listed) string {
+func (was listed) differs(now listed, owners bool) string {
 	if was.kind != now.kind {
 		return fmt.Sprintf("type:%c￫%c", was.kind, now.kind)
 	}
@@ -110,5 +112,20 @@ func (was listed) differs(now listed) string {
 	if was.kind != tar.TypeSymlink && was.mode != now.mode {
 		what = append(what, fmt.Sprintf("mode:%04o￫%04o", was.mode, now.mode))
 	}
+	if owners && was.uid != now.uid {
+		what = append(what, fmt.Sprintf("uid:%d￫%d", was.uid, now.uid))
+	}
+	if owners && was.gid != now.gid {
+		what = append(what, fmt.Sprintf("gid:%d￫%d", was.gid, now.gid))
+	}
+	if was.kind == tar.TypeReg || was.kind == tar.TypeSymlink {
+		if everyDiskKeeps(was.mtime) && was.mtime != now.mtime {
+			what = append(what, fmt.Sprintf("mtime:%d￫%d", was.mtime, now.mtime))
+		}
+	}
 	return strings.Join(what, ",")
 }
+
+// everyDiskKeeps tells whether a time can be kept by every file system. Those with
+// 32 bits for the seconds have the nearest one instead of others.
+func everyDiskKeeps(seconds int64) bool { return seconds >= 0 && seconds <= math.MaxInt32 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -37,6 +38,8 @@ func TestAlterationsOfALayerAreListed(t *testing.T) {
 			{kind: tar.TypeSymlink, name: "link", link: "d"},
 			{name: "m", mode: 0o644},
 			{name: "below", mode: 0o644},
+			{name: "owned", mode: 0o644},
+			{name: "touched", mode: 0o644},
 		}
 		importLayer(t, s, "base", "", base...)
 		importLayer(t, s, "top", "base", entry{name: "d/x", mode: 0o600})
@@ -57,7 +60,9 @@ func TestAlterationsOfALayerAreListed(t *testing.T) {
 			t.Errorf("top (-want +got):\n%s", diff)
 		}
 		noError(t, s.DeleteLayer(t.Context(), "top"))
+		var at int64
 		onMount(t, s, "base", func(dir string) {
+			at = modified(t, dir, "touched").Unix()
 			noError(t, errors.Join(
 				os.WriteFile(filepath.Join(dir, "datafile"), []byte("text"), 0o600),
 				os.MkdirAll(filepath.Join(dir, "n1/n2"), 0o755),
@@ -66,13 +71,28 @@ func TestAlterationsOfALayerAreListed(t *testing.T) {
 				os.Remove(filepath.Join(dir, "s")),
 				os.Remove(filepath.Join(dir, "link")), os.WriteFile(filepath.Join(dir, "link"), nil, 0o600),
 				os.WriteFile(filepath.Join(dir, "m"), []byte("text"), 0o600),
+				os.Chtimes(filepath.Join(dir, "m"), time.Time{}, modified(t, dir, "below")),
+				os.Chtimes(filepath.Join(dir, "touched"), time.Time{}, time.Unix(7, 0)),
 			))
+			if os.Geteuid() == 0 {
+				noError(t, os.Chown(filepath.Join(dir, "owned"), 1, 2))
+			}
 		})
-		want = []string{"+/datafile", "-/gone/", fmt.Sprintf("/link(type:%c￫%c)", tar.TypeSymlink, tar.TypeReg), "/m(size:0￫4)", "+/n1/n2/f", "-/s"}
+		want = []string{"+/datafile", "-/gone/", fmt.Sprintf("/link(type:%c￫%c)", tar.TypeSymlink, tar.TypeReg), "/m(size:0￫4)", "+/n1/n2/f"}
+		if os.Geteuid() == 0 {
+			want = append(want, "/owned(uid:0￫1,gid:0￫2)")
+		}
+		want = append(want, "-/s", fmt.Sprintf("/touched(mtime:%d￫7)", at))
 		if diff := cmp.Diff(want, alteredLines(t, s, "base")); diff != "" {
 			t.Errorf("base (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// modified returns when a file was modified last.
+func modified(t testing.TB, dir, name string) time.Time {
+	t.Helper()
+	return must(os.Lstat(filepath.Join(dir, name)))(t).ModTime()
 }
 
 // What archives may do that looks like an alteration when it has been unpacked.
